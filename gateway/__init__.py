@@ -1,0 +1,1 @@
+"""The front door of Backbridge: transports, protocols and the one guarded store."""

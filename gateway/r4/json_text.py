@@ -1,0 +1,115 @@
+"""JSON as text: spans of values, so that references and meta are spliced in and number tokens are never printed anew.
+
+Parsing to Python and printing again would turn 105.00 into 105.0; FHIR decimals carry their precision (R4 section 2.24.0.1).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+_scan = json.JSONDecoder().raw_decode
+_blank = re.compile(r"[ \t\n\r]*").match
+_string_token = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
+
+
+class Member(NamedTuple):
+    """One member of an object: its name, where the name begins, where the value begins and ends."""
+
+    name: str
+    start: int
+    value: int
+    end: int
+
+
+def members(text: str, start: int = 0) -> Iterator[Member]:
+    """
+    The members of the object that begins at `start` (blanks skipped), in order.
+
+    text     JSON that has been parsed without error before
+    raises   ValueError where the value is not an object
+    """
+    at = _skip(text, start)
+    if text[at : at + 1] != "{":
+        raise ValueError("not a JSON object")
+    at = _skip(text, at + 1)
+    while text[at] != "}":
+        name_at = at
+        name, at = _scan(text, at)
+        value_at = _skip(text, _skip(text, at) + 1)
+        _, end = _scan(text, value_at)
+        yield Member(name, name_at, value_at, end)
+        at = _skip(text, end)
+        if text[at] == ",":
+            at = _skip(text, at + 1)
+
+
+def elements(text: str, start: int) -> Iterator[tuple[int, int]]:
+    """The spans of the elements of the array that begins at `start`."""
+    at = _skip(text, start)
+    if text[at : at + 1] != "[":
+        raise ValueError("not a JSON array")
+    at = _skip(text, at + 1)
+    while text[at] != "]":
+        _, end = _scan(text, at)
+        yield at, end
+        at = _skip(text, end)
+        if text[at] == ",":
+            at = _skip(text, at + 1)
+
+
+def entry_resources(bundle: str) -> list[str | None]:
+    """The text of each `entry.resource` of a Bundle, None for an entry without one."""
+    for member in members(bundle):
+        if member.name == "entry":
+            return [_member_text(bundle, start, "resource") for start, _ in elements(bundle, member.value)]
+    return []
+
+
+def stored_form(text: str, resource_type: str, logical_id: str) -> tuple[bytes, bytes]:
+    """
+    The resource around its version: the stored body is `head + version stamp + tail`.
+
+    head ends inside `meta`, after its opening brace; tail begins with the rest of the client's meta. Versions and
+    times that the client sent are dropped, everything else stays as it was written, in the order it was written.
+    """
+    kept: list[str] = []
+    meta = ""
+    for member in members(text):
+        if member.name == "meta":
+            meta = "".join(
+                "," + text[m.start : m.end]
+                for m in members(text, member.value)
+                if m.name not in ("versionId", "lastUpdated")
+            )
+        elif member.name not in ("resourceType", "id"):
+            kept.append("," + text[member.start : member.end])
+    head = f'{{"resourceType":"{resource_type}","id":"{logical_id}","meta":{{'
+    return head.encode(), (meta + "}" + "".join(kept) + "}").encode()
+
+
+def replace_strings(text: str, replacements: Mapping[str, str]) -> str:
+    """The text with each complete string value that is a key of `replacements` replaced; nothing else is touched."""
+    if not replacements:
+        return text
+
+    def replaced(match: re.Match[str]) -> str:
+        token = match.group()
+        new = replacements.get(token[1:-1])
+        return token if new is None else json.dumps(new)
+
+    return _string_token.sub(replaced, text)
+
+
+def _member_text(text: str, start: int, name: str) -> str | None:
+    for member in members(text, start):
+        if member.name == name:
+            return text[member.value : member.end]
+    return None
+
+
+def _skip(text: str, at: int) -> int:
+    match = _blank(text, at)
+    return match.end() if match else at

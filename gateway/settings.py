@@ -1,0 +1,71 @@
+"""Every setting, typed, with its default and meaning; `docs/settings.md` is written from this table.
+
+Each is read from the environment as BACKBRIDGE_<NAME>; command-line options override it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The settings of one installation. Unknown BACKBRIDGE_ variables are ignored; wrong values refuse to start."""
+
+    model_config = SettingsConfigDict(env_prefix="BACKBRIDGE_", frozen=True)
+
+    home: Path = Field(
+        default=Path.home() / ".local" / "share" / "backbridge",
+        description="Folder of this installation's state: database, audit log, keys.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address that the gateway listens on.")
+    port: int = Field(default=8000, ge=1, le=65535, description="Port that the gateway listens on.")
+    public_base_url: str = Field(
+        default="",
+        description="The URL that clients use, without a trailing slash; empty: http(s)://HOST:PORT. Links, issuers and "
+        "audiences are built from it, never from a request's Host header.",
+    )
+    trusted_proxies: str = Field(
+        default="",
+        description="Comma-separated addresses of reverse proxies whose X-Forwarded-For is believed, for rate limits and "
+        "the audit log.",
+    )
+    tls_certificate: Path | None = Field(default=None, description="PEM certificate chain; with it the gateway speaks TLS.")
+    tls_key: Path | None = Field(default=None, description="PEM private key of the certificate.")
+    audit_reads: Literal["before-response", "within-1s"] = Field(
+        default="before-response",
+        description="When the record of a read is on the disk: before the answer leaves, or at most a second later.",
+    )
+    max_body_bytes: int = Field(default=16_000_000, ge=1_000, description="Largest request body.")
+    max_bundle_entries: int = Field(default=5_000, ge=1, description="Most entries of a batch or transaction.")
+    max_depth: int = Field(default=64, ge=8, description="Deepest nesting of a resource's JSON.")
+    max_chain_depth: int = Field(default=4, ge=1, description="Most hops of a chain, _has or iterated include.")
+    page_default: int = Field(default=20, ge=1, description="Entries of a page where _count is not given.")
+    page_max: int = Field(default=1_000, ge=1, description="Most entries of a page, whatever _count says.")
+    query_seconds: float = Field(default=5.0, gt=0, description="Longest a search may run before it is refused as too costly.")
+    handling: Literal["strict", "lenient"] = Field(
+        default="strict",
+        description="What happens to unknown search parameters where the client states no Prefer: handling.",
+    )
+    drain_seconds: float = Field(default=10.0, gt=0, description="Longest wait for running requests at shutdown.")
+    session_hours: float = Field(default=12.0, gt=0, description="Life of a browser session.")
+    session_idle_minutes: float = Field(
+        default=60.0, gt=0, description="A browser session that is not used for this long ends."
+    )
+    token_seconds: int = Field(default=300, ge=10, le=3600, description="Life of a backend client's access token.")
+
+    @property
+    def base_url(self) -> str:
+        """The public base URL, without a trailing slash."""
+        if self.public_base_url:
+            return self.public_base_url.rstrip("/")
+        scheme = "https" if self.tls_certificate else "http"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host}:{self.port}"
+
+    @property
+    def fhir_base_url(self) -> str:
+        return self.base_url + "/fhir"

@@ -1,0 +1,1 @@
+"""The one guarded store: validate, label, index, commit; guarded queries to bytes."""

@@ -1,0 +1,115 @@
+"""The predicate that says which rows a context may see or write: scope, consent and care relationships inside SQL.
+
+The one place where access is decided for the database (architecture rules 4 and 5; docs/consent-semantics.md). Deny
+overrides, the default is deny, and every patient that a row names must permit. The text depends only on the shape of
+the context, so prepared statements are shared; what differs between contexts is in the parameters.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from gateway.access import AccessContext
+from gateway.r4.search_parameters import PARAMETERS
+
+READ, WRITE, DISCLOSE = 1, 2, 4
+
+# A permit of everything leaves the consents out: they tell whom else the patient trusts.
+CONSENT_CATEGORY = 7
+
+NOTHING = "1=0"
+EVERYTHING = "1=1"
+
+Parameters = dict[str, int | str | float]
+
+_CODE_PARAMETERS = ",".join(
+    str(found["code"].id) for found in PARAMETERS.values() if "code" in found and found["code"].kind == "token"
+)
+
+
+def visible(row: str, context: AccessContext, action: int = READ) -> str:
+    """
+    The predicate over the fact columns of `row`, an alias of Resource or History.
+
+    Bind it with `parameters(context, now)`.
+    """
+    if context.bypass:
+        return EVERYTHING
+    return _predicate(row, len(context.actors), len(context.named), action, context.patient is not None)
+
+
+def parameters(context: AccessContext, now_us: int) -> Parameters:
+    """The values that `visible` and `granted_patients` refer to."""
+    bound: Parameters = {"guard_now": now_us, "guard_purpose": int(context.purpose)}
+    bound.update((f"guard_actor_{n}", key) for n, key in enumerate(context.actors))
+    bound.update((f"guard_named_{n}", key) for n, key in enumerate(context.named))
+    if context.patient is not None:
+        bound["guard_confined"] = context.patient
+    return bound
+
+
+def granted_patients(context: AccessContext) -> str:
+    """The patients with some grant for this context now: the rows that a grants-driven query starts from."""
+    return (
+        "SELECT g.patient FROM grant_row g"
+        f" WHERE g.actor IN ({_list('guard_actor', len(context.actors))}) AND g.purpose = :guard_purpose"
+        " AND g.valid_from <= :guard_now AND :guard_now < g.valid_to"
+    )
+
+
+@lru_cache(maxsize=1024)
+def _predicate(row: str, actors: int, named: int, action: int, confined: bool) -> str:
+    own = _list("guard_actor", actors)
+    one = _permits(f"{row}.patient", row, actors, named, action)
+    each = _permits("n.patient", row, actors, named, action)
+    # What names no patient is open to all, or its author's; only its author may change it.
+    unnamed = f"{row}.author IN ({own})" if action == WRITE else f"({row}.open = 1 OR {row}.author IN ({own}))"
+    predicate = (
+        f"(({row}.patients = 1 AND {one})"
+        f" OR ({row}.patients = 0 AND {unnamed})"
+        f" OR ({row}.patients > 1 AND {row}.patients = (SELECT count(*) FROM named_patient n"
+        f" WHERE n.pk = {row}.pk AND n.version = {row}.version AND {each})))"
+    )
+    if confined:
+        predicate = f"({predicate} AND {row}.patients <= 1 AND {row}.patient IN (0, :guard_confined))"
+    return predicate
+
+
+def _permits(patient: str, row: str, actors: int, named: int, action: int) -> str:
+    grant = (
+        f"EXISTS (SELECT 1 FROM grant_row g WHERE g.patient = {patient}"
+        f" AND g.actor IN ({_list('guard_actor', actors)}) AND g.purpose = :guard_purpose"
+        f" AND (g.author = 0 OR g.author = {row}.author)"
+        f" AND (g.category = {row}.category OR (g.category = 0 AND {row}.category <> {CONSENT_CATEGORY}))"
+        f" AND {row}.confidentiality <= g.max_confidentiality"
+        f" AND (g.label_mask = 0 OR ({row}.labels <> 0 AND ({row}.labels & ~g.label_mask) = 0))"
+        f" AND g.data_from <= {row}.effective_from AND {row}.effective_to <= g.data_to"
+        f" AND {_same_subject('g', row, action)})"
+    )
+    deny = (
+        f"EXISTS (SELECT 1 FROM deny_row d WHERE d.patient = {patient}"
+        f" AND d.actor IN ({_list('guard_named', named)}) AND d.root_actor IN ({_list('guard_named', named)})"
+        " AND (d.purpose = 0 OR d.purpose = :guard_purpose)"
+        f" AND (d.category = 0 OR d.category = {row}.category)"
+        f" AND d.min_confidentiality <= {row}.confidentiality"
+        f" AND (d.label_mask = 0 OR (d.label_mask & {row}.labels) <> 0)"
+        f" AND d.data_from < {row}.effective_to AND {row}.effective_from < d.data_to"
+        f" AND {_same_subject('d', row, action)})"
+    )
+    return f"({grant} AND NOT {deny})"
+
+
+def _same_subject(rule: str, row: str, action: int) -> str:
+    """The part that grants and denies share: in force, about this action, type, code and instance."""
+    return (
+        f"({rule}.actions & {action}) <> 0"
+        f" AND {rule}.valid_from <= :guard_now AND :guard_now < {rule}.valid_to"
+        f" AND ({rule}.type = 0 OR {rule}.type = {row}.type)"
+        f" AND ({rule}.instance = 0 OR {rule}.instance = {row}.pk)"
+        f" AND ({rule}.code = 0 OR EXISTS (SELECT 1 FROM index_token c WHERE c.pk = {row}.pk"
+        f" AND c.param IN ({_CODE_PARAMETERS}) AND c.value - c.system = {rule}.code))"
+    )
+
+
+def _list(name: str, length: int) -> str:
+    return ",".join(f":{name}_{n}" for n in range(length)) or "NULL"

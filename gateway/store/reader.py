@@ -1,0 +1,151 @@
+"""Reading single resources and their history, under the guard."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from gateway.access import AccessContext
+from gateway.r4.definitions import type_id, type_name
+from gateway.r4.identity import LOGICAL_ID, key_of
+from gateway.store import guard
+from gateway.store.changes import DELETE, PUT, HistoryPage, Version
+from gateway.store.clauses import Statement
+from gateway.store.cursor import Cursors
+from gateway.store.errors import Gone, NotFound
+
+_HISTORY_COLUMNS = "h.type, h.id, h.version, h.updated, h.method, h.body"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A version and the patients it names (for the audit)."""
+
+    version: Version
+    patients: tuple[int, ...]
+
+
+def read(
+    connection: sqlite3.Connection, context: AccessContext, resource_type: str, logical_id: str, now_us: int
+) -> Read:
+    """The current version. Raises NotFound for hidden and absent alike, Gone where it was deleted."""
+    pk = _key(resource_type, logical_id)
+    row = connection.execute(
+        "SELECT r.version, r.updated, r.deleted, r.patient, r.patients, h.body FROM resource r CROSS JOIN history h"
+        f" WHERE r.pk = :pk AND r.type = :type AND h.seq = r.head AND {guard.visible('r', context)}",
+        {"pk": pk, "type": type_id(resource_type), **guard.parameters(context, now_us)},
+    ).fetchone()
+    if row is None:
+        raise NotFound
+    version, updated, deleted, patient, patients, body = row
+    if deleted:
+        raise Gone
+    found = Version(resource_type, logical_id, version, updated, PUT, body)
+    return Read(found, _named(connection, pk, version, patient, patients))
+
+
+def vread(
+    connection: sqlite3.Connection,
+    context: AccessContext,
+    resource_type: str,
+    logical_id: str,
+    version: int,
+    now_us: int,
+) -> Read:
+    """One version: visible only where its own facts and the current ones both pass."""
+    pk = _key(resource_type, logical_id)
+    row = connection.execute(
+        f"SELECT {_HISTORY_COLUMNS}, h.patient, h.patients FROM history h CROSS JOIN resource r"
+        f" WHERE h.pk = :pk AND h.version = :version AND h.type = :type AND r.pk = h.pk AND {_both(context)}",
+        {
+            "pk": pk,
+            "version": version,
+            "type": type_id(resource_type),
+            **guard.parameters(context, now_us),
+        },
+    ).fetchone()
+    if row is None:
+        raise NotFound
+    found = _version(row[:6])
+    if found.method == DELETE:
+        raise Gone
+    return Read(found, _named(connection, pk, version, row[6], row[7]))
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRequest:
+    """
+    type, id       both for one resource, only the type for its kind, none for the system
+    since          microseconds; versions at or after it
+    oldest_first   the order of a change feed, instead of newest first
+    """
+
+    type: str | None = None
+    id: str | None = None
+    since: int | None = None
+    count: int = 20
+    cursor: str | None = None
+    oldest_first: bool = False
+
+
+def history(
+    connection: sqlite3.Connection,
+    context: AccessContext,
+    request: HistoryRequest,
+    cursors: Cursors,
+    now_us: int,
+) -> tuple[HistoryPage, tuple[int, ...]]:
+    """A page of versions in the order of commit, and the patients on it. NotFound for a resource without any."""
+    statement = Statement(context, now_us)
+    conditions = [_both(context), statement.scoped("h.type")]
+    if request.type is not None:
+        conditions.append(f"h.type = {statement.bind(type_id(request.type))}")
+    if request.type is not None and request.id is not None:
+        conditions.append(f"h.pk = {statement.bind(_key(request.type, request.id))}")
+    if request.since is not None:
+        conditions.append(f"h.updated >= {statement.bind(request.since)}")
+    where = " AND ".join(conditions)
+    source = "history h CROSS JOIN resource r ON r.pk = h.pk"
+    total = None
+    if request.id is not None:
+        total = connection.execute(f"SELECT count(*) FROM {source} WHERE {where}", statement.bound).fetchone()[0]
+        if total == 0 and request.since is None:
+            raise NotFound
+    query = repr((request.type, request.id, request.since, request.oldest_first))
+    after = ""
+    if request.cursor:
+        (place,) = cursors.read(request.cursor, query, context)
+        after = f" AND h.seq {'>' if request.oldest_first else '<'} {statement.bind(place)}"
+    rows = connection.execute(
+        f"SELECT {_HISTORY_COLUMNS}, h.patient, h.seq FROM {source} WHERE {where}{after}"
+        f" ORDER BY h.seq {'ASC' if request.oldest_first else 'DESC'} LIMIT {int(request.count) + 1}",
+        statement.bound,
+    ).fetchall()
+    more = len(rows) > request.count > 0
+    rows = rows[: request.count]
+    following = cursors.write([rows[-1][7]], query, context) if more else None
+    patients = tuple({row[6] for row in rows} - {0})
+    return HistoryPage([_version(row[:6]) for row in rows], total, following), patients
+
+
+def _both(context: AccessContext) -> str:
+    now, then = guard.visible("r", context), guard.visible("h", context)
+    return f"{now} AND (h.version = r.version OR {then})"
+
+
+def _key(resource_type: str, logical_id: str) -> int:
+    if not LOGICAL_ID.match(logical_id):
+        raise NotFound
+    return key_of(resource_type, logical_id)
+
+
+def _named(connection: sqlite3.Connection, pk: int, version: int, patient: int, patients: int) -> tuple[int, ...]:
+    if patients <= 1:
+        return (patient,) if patients else ()
+    rows = connection.execute("SELECT patient FROM named_patient WHERE pk = ? AND version = ?", (pk, version))
+    return tuple(row[0] for row in rows)
+
+
+def _version(row: tuple[int, str, int, int, int, bytes | None]) -> Version:
+    kind, logical_id, version, updated, method, body = row
+    return Version(type_name(kind), logical_id, version, updated, method, body)

@@ -1,0 +1,141 @@
+"""Rows on their way into the tables: gathered for a whole group of requests, written by few large statements.
+
+A statement that carries many rows runs without the interpreter's lock; a statement for each row would hand the lock
+back and forth with the event loop and lose more time on that than on the disk.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+from gateway.r4.extract import Index
+from gateway.store import facts
+from gateway.store.clauses import TABLES
+
+Row = tuple[int | float | str | bytes | None, ...]
+
+_RULE = (
+    "patient actor purpose type category code max_confidentiality label_mask data_from data_to valid_from valid_to"
+    " actions author instance source"
+)
+_DENY = (
+    "patient actor root_actor purpose type category code min_confidentiality label_mask data_from data_to valid_from"
+    " valid_to actions instance source"
+)
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "resource": ("pk", "type", "id", "version", "updated", "created", "deleted", "head", *facts.COLUMNS),
+    "history": ("seq", "pk", "type", "id", "version", "updated", "method", "body", *facts.COLUMNS),
+    "named_patient": ("pk", "version", "patient"),
+    "index_token": ("pk", "param", "item", "value", "system", "patient"),
+    "index_string": ("pk", "param", "item", "value", "exact", "patient"),
+    "index_date": ("pk", "param", "item", "low", "high", "patient"),
+    "index_number": ("pk", "param", "item", "value", "patient"),
+    "index_quantity": ("pk", "param", "item", "value", "unit", "system", "patient"),
+    "index_reference": ("pk", "param", "item", "target", "target_type", "patient"),
+    "index_uri": ("pk", "param", "item", "value", "patient"),
+    "grant_row": tuple(_RULE.split()),
+    "deny_row": tuple(_DENY.split()),
+    "care_relationship": ("key", "organisation", "patient", "valid_from", "valid_to", "opened_by", "reason"),
+    "write_audit": (
+        "at",
+        "agent",
+        "organization",
+        "client",
+        "purpose",
+        "activity",
+        "request_id",
+        "interaction",
+        "type",
+        "resource_id",
+        "version",
+        "patient",
+        "bypass",
+    ),
+    "outbox": (
+        "kind",
+        "patient",
+        "type",
+        "resource",
+        "version",
+        "state",
+        "due",
+        "tries",
+        "leased_until",
+        "note",
+        "created",
+    ),
+}
+_CHUNKS = (128, 32, 8, 1)
+
+
+class Pending:
+    """
+    Deletions and rows that wait to be written, in that order, table by table.
+
+    replaced        keys of resources whose index rows go first
+    rules_replaced  sources (a Consent, a relationship) whose grants and denies go first
+    touched         keys of every resource that is written
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list[Row]] = defaultdict(list)
+        self.replaced: list[int] = []
+        self.rules_replaced: list[int] = []
+        self.touched: set[int] = set()
+
+    def add(self, table: str, rows: Iterable[Row]) -> None:
+        self._rows[table].extend(rows)
+
+    def add_index(self, pk: int, index: Index, patients: Sequence[int]) -> None:
+        """Index rows, once for each patient named, so that every row belongs to one patient."""
+        for kind, table in TABLES.items():
+            rows = getattr(index, kind)
+            if rows:
+                for patient in patients or (0,):
+                    self._rows[table].extend((pk, *row, patient) for row in rows)
+
+    def merge(self, other: Pending) -> None:
+        for table, rows in other._rows.items():
+            self._rows[table].extend(rows)
+        self.replaced.extend(other.replaced)
+        self.rules_replaced.extend(other.rules_replaced)
+        self.touched |= other.touched
+
+    def changes_rules(self) -> bool:
+        """Whether later checks could come out differently once this is written."""
+        return bool(self.rules_replaced or self._rows.get("grant_row") or self._rows.get("deny_row"))
+
+    def flush(self, connection: sqlite3.Connection) -> None:
+        for pk in self.replaced:
+            for table in TABLES.values():
+                connection.execute(f"DELETE FROM {table} WHERE pk = ?", (pk,))
+        for source in self.rules_replaced:
+            connection.execute("DELETE FROM grant_row WHERE source = ?", (source,))
+            connection.execute("DELETE FROM deny_row WHERE source = ?", (source,))
+        for table, rows in self._rows.items():
+            insert(connection, table, rows)
+        for emptied in (self._rows, self.replaced, self.rules_replaced, self.touched):
+            emptied.clear()
+
+
+def insert(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> None:
+    start = 0
+    for size in _CHUNKS:
+        while len(rows) - start >= size:
+            chunk = rows[start : start + size]
+            connection.execute(_statement(table, size), [value for row in chunk for value in row])
+            start += size
+
+
+@cache
+def _statement(table: str, rows: int) -> str:
+    columns = COLUMNS[table]
+    one = f"({','.join('?' * len(columns))})"
+    insert_into = f"INSERT INTO {table} ({','.join(columns)}) VALUES {','.join([one] * rows)}"
+    if table == "resource":
+        kept = ",".join(f"{column}=excluded.{column}" for column in columns if column not in ("pk", "created"))
+        return f"{insert_into} ON CONFLICT (pk) DO UPDATE SET {kept}"
+    return insert_into

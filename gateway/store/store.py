@@ -1,0 +1,227 @@
+"""The store: the only way to clinical data. Every call takes an AccessContext; every answer is from one snapshot."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from gateway.access import AccessContext
+from gateway.r4.identity import LOGICAL_ID, key_of, new_id
+from gateway.settings import Settings
+from gateway.store import reader
+from gateway.store.audit import Look, ReadAudit
+from gateway.store.changes import Change, Committed, Create, HistoryPage, SearchPage, Version
+from gateway.store.cursor import Cursors
+from gateway.store.errors import Busy, NotFound, SeveralMatches, StoreError
+from gateway.store.group_commit import GroupCommit
+from gateway.store.keys import derived, root_key, token_hash
+from gateway.store.prepare import Prepared, Preparer
+from gateway.store.query import Search
+from gateway.store.search import Searcher, Shape
+from gateway.store.snapshot import Snapshots
+from gateway.store.sqlite import Database
+from gateway.store.writer import Commit, Stale, Writer
+
+# Longest stretch of preparing on the event loop before other requests get a turn.
+SLICE_SECONDS = 0.002
+_ATTEMPTS = 8
+
+
+def now_us() -> int:
+    """The time, in microseconds since 1970 UTC."""
+    return time.time_ns() // 1000
+
+
+class Store:
+    """
+    One store on one database. `start` and `stop` belong to the event loop that uses it.
+
+    Everything raises the errors of `gateway.store.errors`; hidden and absent resources are NotFound alike.
+    """
+
+    def __init__(self, database: Database, *, settings: Settings, clock: Callable[[], int] = now_us) -> None:
+        root = root_key(settings.home)
+        self.clock = clock
+        self._database = database
+        self._hash_token = token_hash(derived(root, "token index"))
+        self._cursors = Cursors(derived(root, "page cursors"))
+        self._searcher = Searcher(self._hash_token, self._cursors, settings.max_chain_depth)
+        self._preparer = Preparer(self._hash_token, settings.fhir_base_url)
+        self._snapshots = Snapshots(database, settings.query_seconds)
+        self._writer = Writer(database, self._searcher, clock)
+        self._commits: GroupCommit[Commit, list[Committed]] = GroupCommit(self._writer.write, name="writer")
+        self._audit = ReadAudit(
+            settings.home / "audit.sqlite", before_response=settings.audit_reads == "before-response"
+        )
+
+    async def start(self) -> None:
+        self._commits.start()
+        self._audit.start()
+
+    async def stop(self) -> None:
+        """Write what is waiting, then close."""
+        await asyncio.to_thread(self._commits.stop)
+        await self._audit.stop()
+        self._snapshots.close()
+        self._writer.close()
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    async def read(self, context: AccessContext, resource_type: str, logical_id: str) -> Version:
+        now = self.clock()
+        found = await self._looked_up(
+            context,
+            "read",
+            resource_type,
+            logical_id,
+            lambda connection: reader.read(connection, context, resource_type, logical_id, now),
+        )
+        return found.version
+
+    async def vread(self, context: AccessContext, resource_type: str, logical_id: str, version: int) -> Version:
+        now = self.clock()
+        found = await self._looked_up(
+            context,
+            "vread",
+            resource_type,
+            logical_id,
+            lambda connection: reader.vread(connection, context, resource_type, logical_id, version, now),
+        )
+        return found.version
+
+    async def history(
+        self,
+        context: AccessContext,
+        *,
+        type: str | None = None,
+        id: str | None = None,
+        since: int | None = None,
+        count: int = 20,
+        cursor: str | None = None,
+        oldest_first: bool = False,
+    ) -> HistoryPage:
+        """Versions in the order of commit, newest first unless asked otherwise."""
+        request = reader.HistoryRequest(type, id, since, count, cursor, oldest_first)
+        now = self.clock()
+        page, patients = await self._snapshots.run(
+            lambda connection: reader.history(connection, context, request, self._cursors, now)
+        )
+        await self._audit.record(context, "history", type, id or "", patients, now)
+        return page
+
+    async def search(
+        self, context: AccessContext, search: Search, *, count_only: bool = False, shape: Shape = "auto"
+    ) -> SearchPage:
+        """One page; `shape` is for the test that all shapes of the query answer alike."""
+        now = self.clock()
+        asked = _only_counted(search) if count_only else search
+        found = await self._snapshots.run(
+            lambda connection: self._searcher.search(connection, context, asked, now, shape=shape)
+        )
+        only = search.types[0] if len(search.types) == 1 else None
+        await self._audit.record(context, "search", only, "", found.patients, now)
+        return found.page
+
+    async def find(self, context: AccessContext, search: Search, *, limit: int = 2) -> list[Version]:
+        """The first matches of a condition: enough to tell none, one and several apart."""
+        now = self.clock()
+        return await self._snapshots.run(
+            lambda connection: self._searcher.first(connection, context, search, now, limit)
+        )
+
+    def looks(self, patient: int, limit: int = 200) -> list[Look]:
+        """Who read this patient's data, newest first. The caller makes sure that it is the patient who asks."""
+        return self._audit.looks(patient, limit)
+
+    # -- writing -----------------------------------------------------------------------------------------------------
+
+    async def commit(
+        self, context: AccessContext, changes: Sequence[Change], *, references: Mapping[str, str] | None = None
+    ) -> list[Committed]:
+        """
+        Make all changes or none; they are on the disk when this returns.
+
+        references  complete string values, such as conditional references, and the `Type/id` they stand for
+        raises      Invalid, NotFound, IdNotAllowed, VersionMismatch, SeveralMatches, Forbidden, Busy, StorageFailed;
+                    `entry` says which change was refused
+        """
+        for _ in range(_ATTEMPTS):
+            prepared = await self._prepared(context, changes, references or {})
+            try:
+                return await self._commits.submit(Commit(context, prepared))
+            except Stale:
+                continue
+        raise Busy
+
+    async def _prepared(
+        self, context: AccessContext, changes: Sequence[Change], references: Mapping[str, str]
+    ) -> list[Prepared]:
+        ids = [_id_of(change) for change in changes]
+        resolved = dict(references)
+        expected: dict[int, int] = {}
+        for number, change in enumerate(changes):
+            if isinstance(change, Create) and change.condition is not None and len(changes) > 1:
+                expected[number] = await self._match(context, change, number, resolved)
+            if not (expected.get(number) or _alias(change) is None):
+                resolved[str(_alias(change))] = f"{change.type}/{ids[number]}"
+        prepared = []
+        started = time.perf_counter()
+        for number, (change, logical_id) in enumerate(zip(changes, ids, strict=True)):
+            try:
+                item = self._preparer.prepare(context, change, logical_id, resolved)
+            except StoreError as refusal:
+                refusal.entry = number
+                raise
+            item.expected = expected.get(number)
+            prepared.append(item)
+            if time.perf_counter() - started > SLICE_SECONDS:
+                await asyncio.sleep(0)
+                started = time.perf_counter()
+        return prepared
+
+    async def _match(self, context: AccessContext, change: Create, number: int, resolved: dict[str, str]) -> int:
+        """The key of what a conditional create of a transaction finds, 0 for nothing; its alias then means that."""
+        assert change.condition is not None, "only conditional creates are matched"
+        found = await self.find(context, change.condition)
+        if len(found) > 1:
+            raise SeveralMatches(entry=number)
+        if not found:
+            return 0
+        if change.alias is not None:
+            resolved[change.alias] = found[0].reference
+        return key_of(found[0].type, found[0].id)
+
+    async def _looked_up(
+        self,
+        context: AccessContext,
+        interaction: str,
+        resource_type: str,
+        logical_id: str,
+        query: Callable[[sqlite3.Connection], reader.Read],
+    ) -> reader.Read:
+        """Run a read and record it: who asked is recorded whether or not there was something to see."""
+        try:
+            found = await self._snapshots.run(query)
+        except StoreError:
+            await self._audit.record(context, interaction, resource_type, logical_id, (), self.clock())
+            raise
+        await self._audit.record(context, interaction, resource_type, logical_id, found.patients, self.clock())
+        return found
+
+
+def _id_of(change: Change) -> str:
+    logical_id = change.id or new_id()
+    if not LOGICAL_ID.match(logical_id):
+        raise NotFound
+    return logical_id
+
+
+def _alias(change: Change) -> str | None:
+    return getattr(change, "alias", None)
+
+
+def _only_counted(search: Search) -> Search:
+    return replace(search, count=0, total=True, includes=(), sort=())

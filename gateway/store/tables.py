@@ -1,0 +1,316 @@
+"""Every clinical table of the store, declared once (SQLModel); hot statements are written from these names.
+
+Times are microseconds since 1970 UTC. A `patient` column holds the key of the patient a row belongs to (0 where it
+names none), so that every table can be partitioned by it. See docs/architecture.md, "The tables".
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, SmallInteger, Text
+from sqlmodel import Field, SQLModel
+
+FAR_PAST = -(1 << 62)
+FAR_FUTURE = 1 << 62
+
+
+# SQLite makes a key the row's own address only where its type is a plain INTEGER.
+ROW_KEY = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _row_key() -> Column[int]:
+    return Column(ROW_KEY, primary_key=True, autoincrement=False)
+
+
+def _serial() -> Column[int]:
+    return Column(ROW_KEY, primary_key=True)
+
+
+def _key() -> Column[int]:
+    return Column(BigInteger, primary_key=True, autoincrement=False)
+
+
+def _small() -> Column[int]:
+    return Column(SmallInteger, primary_key=True, autoincrement=False)
+
+
+class FactColumns(SQLModel):
+    """What a rule may test about a version; computed by the one function `gateway.store.facts.of`."""
+
+    patient: int = Field(sa_type=BigInteger)
+    patients: int = Field(sa_type=SmallInteger)
+    category: int = Field(sa_type=SmallInteger)
+    confidentiality: int = Field(sa_type=SmallInteger)
+    labels: int = Field(sa_type=BigInteger)
+    effective_from: int = Field(sa_type=BigInteger)
+    effective_to: int = Field(sa_type=BigInteger)
+    author: int = Field(sa_type=BigInteger)
+    open: int = Field(sa_type=SmallInteger)
+
+
+class Resource(FactColumns, table=True):
+    """One row a logical id: the current version's facts. `head` is the row of History with its body."""
+
+    __tablename__ = "resource"
+    __table_args__ = (
+        Index("resource_type", "type", "pk"),
+        Index("resource_updated", "type", "updated", "pk"),
+        Index("resource_patient", "patient", "type", "pk"),
+    )
+    pk: int = Field(sa_column=_row_key())
+    type: int = Field(sa_type=SmallInteger)
+    id: str = Field(sa_type=Text)
+    version: int = Field(sa_type=Integer)
+    updated: int = Field(sa_type=BigInteger)
+    created: int = Field(sa_type=BigInteger)
+    deleted: int = Field(sa_type=SmallInteger)
+    head: int = Field(sa_type=BigInteger)
+
+
+class History(FactColumns, table=True):
+    """One row a version, in the order of commit (`seq`): the change feed. `method` is POST, PUT or DELETE."""
+
+    __tablename__ = "history"
+    __table_args__ = (
+        Index("history_version", "pk", "version", unique=True),
+        Index("history_type", "type", "seq"),
+        Index("history_updated", "updated"),
+        {"sqlite_autoincrement": True},
+    )
+    seq: int | None = Field(default=None, sa_column=_serial())
+    pk: int = Field(sa_type=BigInteger)
+    type: int = Field(sa_type=SmallInteger)
+    id: str = Field(sa_type=Text)
+    version: int = Field(sa_type=Integer)
+    updated: int = Field(sa_type=BigInteger)
+    method: int = Field(sa_type=SmallInteger)
+    body: bytes | None = Field(sa_type=LargeBinary)
+
+
+class NamedPatient(SQLModel, table=True):
+    """The patients of a version that names more than one: all of them must permit."""
+
+    __tablename__ = "named_patient"
+    __table_args__ = (Index("named_patient_patient", "patient", "pk"), {"sqlite_with_rowid": False})
+    pk: int = Field(sa_column=_key())
+    version: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    patient: int = Field(sa_column=_key())
+
+
+class TokenIndex(SQLModel, table=True):
+    """Token values by keyed hash, so that identifiers, phones and e-mails are never in clear."""
+
+    __tablename__ = "index_token"
+    __table_args__ = (
+        Index("index_token_value", "param", "value", "pk"),
+        Index("index_token_patient", "patient", "param", "value", "pk"),
+        {"sqlite_with_rowid": False},
+    )
+    pk: int = Field(sa_column=_key())
+    param: int = Field(sa_column=_small())
+    value: int = Field(sa_column=_key())
+    system: int = Field(sa_column=_key())
+    item: int = Field(sa_column=_small())
+    patient: int = Field(sa_column=_key())
+
+
+class StringIndex(SQLModel, table=True):
+    """Text values: normalised for prefix and contains, as written for `:exact`."""
+
+    __tablename__ = "index_string"
+    __table_args__ = (
+        Index("index_string_value", "param", "value", "pk"),
+        {"sqlite_with_rowid": False},
+    )
+    pk: int = Field(sa_column=_key())
+    param: int = Field(sa_column=_small())
+    value: str = Field(sa_column=Column(Text, primary_key=True))
+    exact: str = Field(sa_column=Column(Text, primary_key=True))
+    item: int = Field(sa_column=_small())
+    patient: int = Field(sa_column=_key())
+
+
+class DateIndex(SQLModel, table=True):
+    """Half-open ranges [low, high) in microseconds."""
+
+    __tablename__ = "index_date"
+    __table_args__ = (
+        Index("index_date_low", "param", "low", "pk"),
+        Index("index_date_high", "param", "high", "pk"),
+        {"sqlite_with_rowid": False},
+    )
+    pk: int = Field(sa_column=_key())
+    param: int = Field(sa_column=_small())
+    low: int = Field(sa_column=_key())
+    high: int = Field(sa_column=_key())
+    item: int = Field(sa_column=_small())
+    patient: int = Field(sa_column=_key())
+
+
+class NumberIndex(SQLModel, table=True):
+    """Numbers as double precision."""
+
+    __tablename__ = "index_number"
+    __table_args__ = (
+        Index("index_number_value", "param", "value", "pk"),
+        {"sqlite_with_rowid": False},
+    )
+    pk: int = Field(sa_column=_key())
+    param: int = Field(sa_column=_small())
+    value: float = Field(primary_key=True)
+    item: int = Field(sa_column=_small())
+    patient: int = Field(sa_column=_key())
+
+
+class QuantityIndex(SQLModel, table=True):
+    """Numbers with a unit; `unit` and `system` are keyed hashes, 0 where there is none."""
+
+    __tablename__ = "index_quantity"
+    __table_args__ = (
+        Index("index_quantity_value", "param", "value", "pk"),
+        {"sqlite_with_rowid": False},
+    )
+    pk: int = Field(sa_column=_key())
+    param: int = Field(sa_column=_small())
+    value: float = Field(primary_key=True)
+    unit: int = Field(sa_column=_key())
+    system: int = Field(sa_column=_key())
+    item: int = Field(sa_column=_small())
+    patient: int = Field(sa_column=_key())
+
+
+class ReferenceIndex(SQLModel, table=True):
+    """References by the key of their target; `target_type` 0 marks the hash of a foreign or canonical url."""
+
+    __tablename__ = "index_reference"
+    __table_args__ = (
+        Index("index_reference_target", "param", "target", "pk"),
+        {"sqlite_with_rowid": False},
+    )
+    pk: int = Field(sa_column=_key())
+    param: int = Field(sa_column=_small())
+    target: int = Field(sa_column=_key())
+    target_type: int = Field(sa_column=_small())
+    item: int = Field(sa_column=_small())
+    patient: int = Field(sa_column=_key())
+
+
+class UriIndex(SQLModel, table=True):
+    """Uris and canonicals, as written."""
+
+    __tablename__ = "index_uri"
+    __table_args__ = (
+        Index("index_uri_value", "param", "value", "pk"),
+        {"sqlite_with_rowid": False},
+    )
+    pk: int = Field(sa_column=_key())
+    param: int = Field(sa_column=_small())
+    value: str = Field(sa_column=Column(Text, primary_key=True))
+    item: int = Field(sa_column=_small())
+    patient: int = Field(sa_column=_key())
+
+
+class Grant(SQLModel, table=True):
+    """One compiled permit. Zero means any in type, category, code, author and instance (consent/compile.py)."""
+
+    __tablename__ = "grant_row"
+    __table_args__ = (
+        Index("grant_row_actor", "actor", "purpose", "patient"),
+        Index("grant_row_patient", "patient", "actor"),
+        Index("grant_row_source", "source"),
+    )
+    id: int | None = Field(default=None, sa_column=_serial())
+    patient: int = Field(sa_type=BigInteger)
+    actor: int = Field(sa_type=BigInteger)
+    purpose: int = Field(sa_type=SmallInteger)
+    type: int = Field(sa_type=SmallInteger)
+    category: int = Field(sa_type=SmallInteger)
+    code: int = Field(sa_type=BigInteger)
+    max_confidentiality: int = Field(sa_type=SmallInteger)
+    label_mask: int = Field(sa_type=BigInteger)
+    data_from: int = Field(sa_type=BigInteger)
+    data_to: int = Field(sa_type=BigInteger)
+    valid_from: int = Field(sa_type=BigInteger)
+    valid_to: int = Field(sa_type=BigInteger)
+    actions: int = Field(sa_type=SmallInteger)
+    author: int = Field(sa_type=BigInteger)
+    instance: int = Field(sa_type=BigInteger)
+    source: int = Field(sa_type=BigInteger)
+
+
+class Deny(SQLModel, table=True):
+    """One compiled prohibition; it applies where both `root_actor` and `actor` are among the actors who ask."""
+
+    __tablename__ = "deny_row"
+    __table_args__ = (Index("deny_row_patient", "patient", "actor"), Index("deny_row_source", "source"))
+    id: int | None = Field(default=None, sa_column=_serial())
+    patient: int = Field(sa_type=BigInteger)
+    actor: int = Field(sa_type=BigInteger)
+    root_actor: int = Field(sa_type=BigInteger)
+    purpose: int = Field(sa_type=SmallInteger)
+    type: int = Field(sa_type=SmallInteger)
+    category: int = Field(sa_type=SmallInteger)
+    code: int = Field(sa_type=BigInteger)
+    min_confidentiality: int = Field(sa_type=SmallInteger)
+    label_mask: int = Field(sa_type=BigInteger)
+    data_from: int = Field(sa_type=BigInteger)
+    data_to: int = Field(sa_type=BigInteger)
+    valid_from: int = Field(sa_type=BigInteger)
+    valid_to: int = Field(sa_type=BigInteger)
+    actions: int = Field(sa_type=SmallInteger)
+    instance: int = Field(sa_type=BigInteger)
+    source: int = Field(sa_type=BigInteger)
+
+
+class ConsentEpoch(SQLModel, table=True):
+    """Raised by every change of a patient's grants and denies; a withdrawal locks this row."""
+
+    __tablename__ = "consent_epoch"
+    patient: int = Field(sa_column=_row_key())
+    epoch: int = Field(sa_type=BigInteger)
+
+
+class WriteAudit(SQLModel, table=True):
+    """Who wrote what, in the transaction that wrote it. Never the content."""
+
+    __tablename__ = "write_audit"
+    __table_args__ = (Index("write_audit_patient", "patient", "at"),)
+    id: int | None = Field(default=None, sa_column=_serial())
+    at: int = Field(sa_type=BigInteger)
+    agent: str = Field(sa_type=Text)
+    organization: str = Field(sa_type=Text)
+    client: str = Field(sa_type=Text)
+    purpose: int = Field(sa_type=SmallInteger)
+    activity: str = Field(sa_type=Text)
+    request_id: str = Field(sa_type=Text)
+    interaction: str = Field(sa_type=Text)
+    type: int = Field(sa_type=SmallInteger)
+    id_: str = Field(sa_column=Column("resource_id", Text, nullable=False))
+    version: int = Field(sa_type=Integer)
+    patient: int = Field(sa_type=BigInteger)
+    bypass: int = Field(sa_type=SmallInteger)
+
+
+class Outbox(SQLModel, table=True):
+    """Work that a commit calls for: at least once, in order for each patient, kept by id and never by content."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index("outbox_due", "state", "due"), Index("outbox_patient", "patient", "id"))
+    id: int | None = Field(default=None, sa_column=_serial())
+    kind: str = Field(sa_type=Text)
+    patient: int = Field(sa_type=BigInteger)
+    type: int = Field(sa_type=SmallInteger)
+    resource: str = Field(sa_type=Text)
+    version: int = Field(sa_type=Integer)
+    state: int = Field(sa_type=SmallInteger)
+    due: int = Field(sa_type=BigInteger)
+    tries: int = Field(sa_type=Integer)
+    leased_until: int = Field(sa_type=BigInteger)
+    note: str = Field(sa_type=Text)
+    created: int = Field(sa_type=BigInteger)
+
+
+class MatchLock(SQLModel, table=True):
+    """One row for each conditional create under way: the lock on its match key (PostgreSQL waits on it)."""
+
+    __tablename__ = "match_lock"
+    key: int = Field(sa_column=_row_key())

@@ -1,0 +1,334 @@
+"""The one write path: every change of every request ends here, in one transaction with its index, audit and outbox.
+
+Acknowledged means durable: results are handed out after the commit returned. Many waiting requests share one
+transaction; each is checked on its own and refused on its own.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from consent.compile import relationship_grants, self_grants
+from gateway.access import AccessContext
+from gateway.r4.identity import key_of, new_id
+from gateway.store import guard, outbox
+from gateway.store.changes import DELETE, METHODS, POST, PUT, Committed, Outcome, Version
+from gateway.store.errors import (
+    Busy,
+    IdNotAllowed,
+    NotFound,
+    SeveralMatches,
+    StorageFailed,
+    StoreError,
+    VersionMismatch,
+)
+from gateway.store.facts import COLUMNS
+from gateway.store.prepare import Prepared
+from gateway.store.rows import Pending
+from gateway.store.search import Searcher
+from gateway.store.sqlite import Database
+from gateway.store.tables import FAR_FUTURE
+
+
+class Stale(Exception):
+    """A conditional reference now stands for another resource than when it was resolved: prepare again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The changes of one request: all or none of them happen."""
+
+    context: AccessContext
+    changes: Sequence[Prepared]
+
+
+@dataclass(frozen=True, slots=True)
+class _Current:
+    version: int
+    updated: int
+    created: int
+    deleted: bool
+    author: int
+    body: bytes | None
+    readable: bool
+    writable: bool
+    facts: tuple[int, ...]
+
+
+class Writer:
+    """Applies commits on the one connection that writes; runs on the group-commit thread."""
+
+    def __init__(self, database: Database, searcher: Searcher, clock: Callable[[], int]) -> None:
+        self._database = database
+        self._searcher = searcher
+        self._clock = clock
+        self._connection = database.connect(readonly=False)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def write(self, commits: Sequence[Commit]) -> Sequence[list[Committed] | Exception]:
+        """One transaction for all commits; where a row clashes with another process's, each is tried alone."""
+        try:
+            return self._transaction(commits)
+        except sqlite3.IntegrityError:
+            if len(commits) == 1:
+                return [Busy()]
+            return [self.write([commit])[0] for commit in commits]
+        except sqlite3.OperationalError:
+            return [StorageFailed()] * len(commits)
+
+    def _transaction(self, commits: Sequence[Commit]) -> list[list[Committed] | Exception]:
+        with self._database.lock.held():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                transaction = _Transaction(self._connection, self._searcher, self._clock())
+                results = [transaction.attempt(commit) for commit in commits]
+                transaction.pending.flush(self._connection)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        return results
+
+
+class _Transaction:
+    """The state of one transaction: the next sequence number, its time, and the rows that wait."""
+
+    def __init__(self, connection: sqlite3.Connection, searcher: Searcher, clock_us: int) -> None:
+        self._connection = connection
+        self._searcher = searcher
+        self.pending = Pending()
+        row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'history'").fetchone()
+        self._seq = row[0] if row else 0
+        last = connection.execute("SELECT updated FROM history WHERE seq = ?", (self._seq,)).fetchone()
+        # Time never runs backwards in the feed, whatever the clock does.
+        self._now = max(clock_us, last[0]) if last else clock_us
+
+    def attempt(self, commit: Commit) -> list[Committed] | Exception:
+        """Check every change, then stage all of them; a refusal stages nothing."""
+        seq = self._seq
+        touched = {change.pk for change in commit.changes}
+        conditional = any(change.condition is not None for change in commit.changes)
+        if conditional or touched & self.pending.touched or self.pending.changes_rules():
+            self.pending.flush(self._connection)
+        staged = _Staged(self, commit)
+        try:
+            results = [staged.apply(number, change) for number, change in enumerate(commit.changes)]
+        except (StoreError, Stale) as refusal:
+            self._seq = seq
+            return refusal
+        self.pending.merge(staged.pending)
+        return results
+
+    @property
+    def now(self) -> int:
+        return self._now
+
+    def next_seq(self) -> int:
+        self._seq += 1
+        return self._seq
+
+    def matches(self, context: AccessContext, change: Prepared) -> list[Version]:
+        assert change.condition is not None, "only conditional changes are matched"
+        return self._searcher.first(self._connection, context, change.condition, self._now, limit=2)
+
+    def current(self, context: AccessContext, change: Prepared) -> _Current | None:
+        facts = ", ".join(f"r.{column}" for column in COLUMNS)
+        row = self._connection.execute(
+            "SELECT r.version, r.updated, r.created, r.deleted, r.author, h.body,"
+            f" {guard.visible('r', context)}, {guard.visible('r', context, guard.WRITE)}, {facts}"
+            " FROM resource r CROSS JOIN history h WHERE r.pk = :pk AND r.type = :type AND h.seq = r.head",
+            {"pk": change.pk, "type": change.kind, **guard.parameters(context, self._now)},
+        ).fetchone()
+        if row is None:
+            return None
+        version, updated, created, deleted, author, body, readable, writable = row[:8]
+        return _Current(
+            version, updated, created, bool(deleted), author, body, bool(readable), bool(writable), tuple(row[8:])
+        )
+
+    def named(self, pk: int, version: int) -> tuple[int, ...]:
+        rows = self._connection.execute("SELECT patient FROM named_patient WHERE pk = ? AND version = ?", (pk, version))
+        return tuple(row[0] for row in rows)
+
+    def writable(self, context: AccessContext, change: Prepared, patient: int, author: int) -> bool:
+        """Whether this patient permits the context to write a resource with these facts."""
+        facts = change.facts
+        assert facts is not None, "deletions are judged by the current version"
+        values = {
+            "new_patient": patient,
+            "new_category": facts.category,
+            "new_confidentiality": facts.confidentiality,
+            "new_labels": facts.labels,
+            "new_from": facts.columns(author, self._now)[5],
+            "new_to": facts.columns(author, self._now)[6],
+            "new_author": author,
+            "new_type": change.kind,
+            "new_pk": change.pk,
+        }
+        row = self._connection.execute(
+            "SELECT 1 FROM (SELECT :new_patient AS patient, 1 AS patients, :new_category AS category,"
+            " :new_confidentiality AS confidentiality, :new_labels AS labels, :new_from AS effective_from,"
+            " :new_to AS effective_to, :new_author AS author, 0 AS open, :new_type AS type, :new_pk AS pk,"
+            f" 1 AS version) n0 WHERE {guard.visible('n0', context, guard.WRITE)}",
+            {**values, **guard.parameters(context, self._now)},
+        ).fetchone()
+        return row is not None
+
+
+class _Staged:
+    """The rows of one commit while its checks run."""
+
+    def __init__(self, transaction: _Transaction, commit: Commit) -> None:
+        self._transaction = transaction
+        self._context = commit.context
+        self.pending = Pending()
+        # A transaction may write about the patients that it creates itself.
+        self._new_patients = {
+            change.pk for change in commit.changes if change.type == "Patient" and change.method == POST
+        }
+
+    def apply(self, number: int, change: Prepared) -> Committed:
+        try:
+            if change.method == POST:
+                return self._create(change)
+            if change.method == PUT:
+                return self._update(change)
+            return self._delete(change)
+        except StoreError as refusal:
+            refusal.entry = number
+            raise
+
+    def _create(self, change: Prepared) -> Committed:
+        if change.condition is not None:
+            found = self._transaction.matches(self._context, change)
+            if len(found) > 1:
+                raise SeveralMatches
+            matched = key_of(found[0].type, found[0].id) if found else 0
+            if change.expected is not None and change.expected != matched:
+                raise Stale
+            if found:
+                return Committed(found[0], "matched")
+        author = self._context.organization_key
+        self._refuse_unless_writable(change, author)
+        return self._store(change, "created", 1, author, self._transaction.now)
+
+    def _update(self, change: Prepared) -> Committed:
+        current = self._transaction.current(self._context, change)
+        if current is None or not (current.readable or self._is_own_feed(change, current)):
+            if current is not None or not change.may_assign:
+                raise IdNotAllowed
+            if change.if_match is not None:
+                raise VersionMismatch
+            author = self._context.organization_key
+            self._refuse_unless_writable(change, author)
+            return self._store(change, "created", 1, author, self._transaction.now)
+        if change.if_match is not None and change.if_match != current.version:
+            raise VersionMismatch
+        if not (current.writable or self._is_own_feed(change, current)):
+            raise NotFound
+        if not current.deleted and change.is_body(current.body, current.version, current.updated):
+            return Committed(self._version(change, current.version, current.updated, current.body), "unchanged")
+        self._refuse_unless_writable(change, current.author)
+        outcome: Outcome = "created" if current.deleted else "updated"
+        self.pending.replaced.append(change.pk)
+        return self._store(change, outcome, current.version + 1, current.author, current.created)
+
+    def _delete(self, change: Prepared) -> Committed:
+        current = self._transaction.current(self._context, change)
+        if current is None or not current.readable:
+            raise NotFound
+        if change.if_match is not None and change.if_match != current.version:
+            raise VersionMismatch
+        if not current.writable:
+            raise NotFound
+        if current.deleted:
+            return Committed(self._version(change, current.version, current.updated, None), "deleted")
+        now = self._transaction.now
+        self.pending.replaced.append(change.pk)
+        self._rows(change, current.version + 1, current.created, None, current.facts)
+        if change.type == "Consent":
+            self.pending.rules_replaced.append(change.pk)
+        return Committed(self._version(change, current.version + 1, now, None), "deleted")
+
+    def _is_own_feed(self, change: Prepared, current: _Current) -> bool:
+        """A feed may correct what it wrote, even where it may not read it back."""
+        own = self._context.organization_key
+        return change.may_assign and own != 0 and current.author == own
+
+    def _refuse_unless_writable(self, change: Prepared, author: int) -> None:
+        assert change.facts is not None, "deletions are judged by the current version"
+        if self._context.bypass:
+            return
+        for patient in change.facts.named:
+            if patient not in self._new_patients and not self._transaction.writable(
+                self._context, change, patient, author
+            ):
+                raise NotFound("A patient that this resource names does not exist, or none that you may write about.")
+
+    def _store(self, change: Prepared, outcome: Outcome, version: int, author: int, created: int) -> Committed:
+        assert change.facts is not None, "only deletions have no facts"
+        now = self._transaction.now
+        body = change.body(version, now)
+        facts = change.facts.columns(author, created)
+        self._rows(change, version, created, body, facts)
+        self.pending.add_index(change.pk, change.index, change.facts.named)
+        if change.consent is not None:
+            self._rules(change)
+        if change.type == "Patient" and version == 1:
+            self._open_relationship(change)
+        self.pending.add("outbox", outbox.rows(change, version, now))
+        return Committed(self._version(change, version, now, body), outcome)
+
+    def _rows(
+        self, change: Prepared, version: int, created: int, body: bytes | None, facts: tuple[int, ...]
+    ) -> None:
+        seq, now = self._transaction.next_seq(), self._transaction.now
+        self.pending.touched.add(change.pk)
+        self.pending.add("history", [(seq, change.pk, change.kind, change.id, version, now, change.method, body, *facts)])
+        deleted = int(body is None)
+        self.pending.add(
+            "resource", [(change.pk, change.kind, change.id, version, now, created, deleted, seq, *facts)]
+        )
+        context = self._context
+        patients = change.facts.named if change.facts else self._carried_over(change, version, facts)
+        if len(patients) > 1:
+            self.pending.add("named_patient", [(change.pk, version, patient) for patient in patients])
+        who = (now, context.agent, context.organization or "", context.client, int(context.purpose))
+        what = (context.activity, context.request_id, METHODS[change.method].lower(), change.kind, change.id, version)
+        self.pending.add("write_audit", [(*who, *what, patient, int(context.bypass)) for patient in patients or (0,)])
+
+    def _carried_over(self, change: Prepared, version: int, facts: tuple[int, ...]) -> tuple[int, ...]:
+        """The patients of a deletion: those of the version before."""
+        patient, patients = facts[:2]
+        if patients > 1:
+            return self._transaction.named(change.pk, version - 1)
+        return (patient,) if patients else ()
+
+    def _rules(self, change: Prepared) -> None:
+        """The grants and denies of a Consent, in force with this commit."""
+        assert change.consent is not None, "only a Consent has rules"
+        self.pending.rules_replaced.append(change.pk)
+        self.pending.add("grant_row", [(*grant, change.pk) for grant in change.consent.grants])
+        self.pending.add("deny_row", [(*deny, change.pk) for deny in change.consent.denies])
+
+    def _open_relationship(self, change: Prepared) -> None:
+        """A new patient may see their own record; whoever registered them cares for them (architecture rule 5b)."""
+        now = self._transaction.now
+        grants = [(*grant, change.pk) for grant in self_grants(change.pk)]
+        own = self._context.organization_key
+        if own:
+            key = key_of("CareRelationship", new_id())
+            opened_by = self._context.actors[0] if self._context.actors else 0
+            row = (key, own, change.pk, now, FAR_FUTURE, opened_by, "registration")
+            self.pending.add("care_relationship", [row])
+            grants += [(*grant, key) for grant in relationship_grants(own, change.pk, now, FAR_FUTURE)]
+        self.pending.add("grant_row", grants)
+
+    def _version(self, change: Prepared, version: int, updated: int, body: bytes | None) -> Version:
+        method = DELETE if body is None else change.method
+        return Version(change.type, change.id, version, updated, method, body)
