@@ -101,7 +101,10 @@ class ReadAudit:
             " WHERE patient = ? ORDER BY at DESC, id DESC LIMIT ?",
             (patient, limit),
         )
-        return [Look(*row[:7], bool(row[7])) for row in rows]
+        return [
+            Look(at, agent, organization, client, purpose, interaction, kind, bool(bypass))
+            for at, agent, organization, client, purpose, interaction, kind, bypass in rows
+        ]
 
     async def _flush_regularly(self) -> None:
         while True:

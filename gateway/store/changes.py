@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Any, Literal, Union
+from typing import Any, Literal
 
 from gateway.store.query import Search
 
@@ -52,12 +52,12 @@ class Delete:
     if_match: int | None = None
 
 
-Change = Union[Create, Update, Delete]
+Change = Create | Update | Delete
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One stored version: `body` is the stored JSON with id and meta, None for a deletion; `updated` in microseconds."""
+    """One stored version: `body` is its JSON with id and meta, None for a deletion; `updated` in microseconds."""
 
     type: str
     id: str

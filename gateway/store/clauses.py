@@ -114,13 +114,15 @@ class Builder(Statement):
                     _range(value, f"{row}.updated", f"{row}.updated + 1", self.bind) for value in clause.values
                 )
             case Chain():
-                return _any(self._chain_probe(clause.parameter, kind, inner, row) for kind, inner in clause.alternatives)
+                chained = clause.parameter
+                return _any(self._chain_probe(chained, kind, inner, row) for kind, inner in clause.alternatives)
             case Has():
                 t, x = self.alias(), self.alias()
                 return (
                     f"EXISTS (SELECT 1 FROM index_reference {x} CROSS JOIN resource {t}"
                     f" WHERE {x}.param = {self.bind(clause.parameter.id)} AND {x}.target = {row}.pk"
-                    f" AND {t}.pk = {x}.pk AND {self._live(t, clause.parameter.type)} AND {self.probe(clause.clause, t)})"
+                    f" AND {t}.pk = {x}.pk AND {self._live(t, clause.parameter.type)}"
+                    f" AND {self.probe(clause.clause, t)})"
                 )
             case Compartment():
                 x = self.alias()

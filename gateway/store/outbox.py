@@ -84,7 +84,10 @@ def failed(session: Session, work: Work, note: str, now_us: int) -> None:
     due = now_us + int(delay * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
     state = DEAD if tries >= TRIES_MAX else WAITING
     session.connection().execute(
-        text("UPDATE outbox SET tries = :tries, due = :due, leased_until = 0, state = :state, note = :note WHERE id = :id"),
+        text(
+            "UPDATE outbox SET tries = :tries, due = :due, leased_until = 0, state = :state, note = :note"
+            " WHERE id = :id"
+        ),
         {"tries": tries, "due": due, "state": state, "note": note[:200], "id": work.id},
     )
 

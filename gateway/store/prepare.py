@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import orjson
 
 from consent import compile as consents
+from consent.errors import ConsentRefused
 from consent.rows import CompiledConsent
 from gateway.access import AccessContext
 from gateway.r4.definitions import type_id
@@ -63,11 +65,17 @@ class Prepared:
         return stored is not None and stored == self.body(version, updated)
 
 
+@cache
+def _validator() -> Validator:
+    """Compiling it takes a second, so a process does it once."""
+    return Validator()
+
+
 class Preparer:
     """Holds what is compiled once: the validator and the index extractor."""
 
     def __init__(self, hash_token: Callable[[str], int], base_url: str) -> None:
-        self._validator = Validator()
+        self._validator = _validator()
         self._extractor = Extractor(hash_token, base_url)
         self._hash_token = hash_token
 
@@ -85,7 +93,11 @@ class Preparer:
         if resource_type in _NEVER_STORED:
             raise Invalid([Issue("error", "not-supported", resource_type, f"{resource_type} cannot be stored.")])
         prepared = Prepared(
-            method=DELETE, type=resource_type, kind=type_id(resource_type), id=logical_id, pk=key_of(resource_type, logical_id)
+            method=DELETE,
+            type=resource_type,
+            kind=type_id(resource_type),
+            id=logical_id,
+            pk=key_of(resource_type, logical_id),
         )
         if isinstance(change, Delete):
             prepared.if_match = change.if_match
@@ -103,14 +115,20 @@ class Preparer:
         else:
             prepared.method, prepared.condition = POST, change.condition
         if resource_type == "Consent":
-            prepared.consent = self._compiled(context, resource)
+            _refuse_unless_theirs(context, resource)
+            prepared.consent = self.rules(resource)
         return prepared
 
-    def _compiled(self, context: AccessContext, consent: dict[str, Any]) -> CompiledConsent:
-        _refuse_unless_theirs(context, consent)
+    def derived(self, resource_type: str, logical_id: str, body: bytes) -> tuple[facts.FactRow, Index]:
+        """The facts and index rows of a stored version: what `backbridge reindex` writes anew."""
+        resource = orjson.loads(body)
+        return facts.of(resource, resource_type, logical_id), self._extractor.rows(resource)
+
+    def rules(self, consent: dict[str, Any]) -> CompiledConsent:
+        """The grants and denies of a Consent; raises UnsupportedConsent for what cannot be enforced."""
         try:
-            return consents.compile(consent, key_of=key_of, type_id=type_id, hash_code=self._hash_code)
-        except consents.Refused as refusal:
+            return consents.compile(consent, key_of=key_of, type_id=type_id, hash_token=self._hash_code)
+        except ConsentRefused as refusal:
             raise UnsupportedConsent(
                 [Issue("error", issue.code, issue.expression, issue.diagnostics) for issue in refusal.issues]
             ) from None

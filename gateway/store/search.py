@@ -184,7 +184,7 @@ class Searcher:
             after = f" AND {_after(builder, expressions, keys, place)}"
         names = [f"k{n}" for n in range(len(keys))]
         selected = ", ".join(f"{expression} AS {name}" for expression, name in zip(expressions, names, strict=True))
-        order = ", ".join(f"{name} {'DESC' if key.descending else 'ASC'}" for name, key in zip(names, keys, strict=True))
+        order = ", ".join(f"k{n} {'DESC' if key.descending else 'ASC'}" for n, key in enumerate(keys))
         inner = (
             f"SELECT r.pk, r.type, r.id, r.version, r.updated, r.head, {selected} FROM resource r"
             f" WHERE {where}{after} ORDER BY {order} LIMIT {search.count + 1}"
@@ -253,7 +253,8 @@ class Searcher:
             conditions.append(f"x.target_type = {builder.bind(type_id(directive.target))}")
         return connection.execute(
             f"SELECT DISTINCT {_COLUMNS} FROM index_reference x CROSS JOIN resource r CROSS JOIN history h"
-            f" WHERE {' AND '.join(conditions)} AND {builder.scoped('r.type')} AND {guard.visible('r', context)} AND h.seq = r.head"
+            f" WHERE {' AND '.join(conditions)} AND {builder.scoped('r.type')} AND {guard.visible('r', context)}"
+            " AND h.seq = r.head"
             f" ORDER BY r.pk LIMIT {INCLUDED_MAX}",
             builder.bound,
         ).fetchall()

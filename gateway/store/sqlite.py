@@ -56,6 +56,10 @@ class WritersLock:
             finally:
                 fcntl.flock(self._work, fcntl.LOCK_UN)
 
+    def close(self) -> None:
+        self._turnstile.close()
+        self._work.close()
+
 
 def _open(path: Path) -> IO[bytes]:
     return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b", buffering=0)
@@ -98,6 +102,7 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+        self.lock.close()
 
     def _engine(self) -> Engine:
         engine = create_engine(

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from consent.compile import relationship_grants, self_grants
+from consent.standing import relationship_grants, self_grants
 from gateway.access import AccessContext
 from gateway.r4.identity import key_of, new_id
 from gateway.store import guard, outbox
@@ -189,7 +189,10 @@ class _Staged:
         self.pending = Pending()
         # A transaction may write about the patients that it creates itself.
         self._new_patients = {
-            change.pk for change in commit.changes if change.type == "Patient" and change.method == POST
+            change.pk
+            for change in commit.changes
+            if change.type == "Patient"
+            and (change.method == POST or (change.may_assign and transaction.current(commit.context, change) is None))
         }
 
     def apply(self, number: int, change: Prepared) -> Committed:
@@ -289,7 +292,8 @@ class _Staged:
     ) -> None:
         seq, now = self._transaction.next_seq(), self._transaction.now
         self.pending.touched.add(change.pk)
-        self.pending.add("history", [(seq, change.pk, change.kind, change.id, version, now, change.method, body, *facts)])
+        stored = (seq, change.pk, change.kind, change.id, version, now, change.method, body, *facts)
+        self.pending.add("history", [stored])
         deleted = int(body is None)
         self.pending.add(
             "resource", [(change.pk, change.kind, change.id, version, now, created, deleted, seq, *facts)]

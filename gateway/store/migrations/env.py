@@ -1,0 +1,18 @@
+"""Alembic's environment: the connection comes from `migrations.upgrade`, never from a URL in a file."""
+
+from __future__ import annotations
+
+from alembic import context
+from sqlmodel import SQLModel
+
+import gateway.people.tables
+import gateway.store.tables
+
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=SQLModel.metadata,
+    transactional_ddl=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

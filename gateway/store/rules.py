@@ -1,0 +1,26 @@
+"""Grants that follow from something other than a Consent: who cares for a patient, who works for them.
+
+They live in the same tables and columns as those of consents, under the key of their source, so that one query decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlmodel import Session, text
+
+from consent.rows import Grant
+
+
+def replace(session: Session, source: int, grants: Sequence[Grant]) -> None:
+    """Let exactly these grants follow from the source, in force with the session's commit; none ends them all."""
+    connection = session.connection()
+    connection.execute(text("DELETE FROM grant_row WHERE source = :source"), {"source": source})
+    if grants:
+        columns = (*Grant._fields, "source")
+        names = ", ".join(columns)
+        values = ", ".join(f":{column}" for column in columns)
+        connection.execute(
+            text(f"INSERT INTO grant_row ({names}) VALUES ({values})"),
+            [{**grant._asdict(), "source": source} for grant in grants],
+        )
