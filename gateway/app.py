@@ -1,38 +1,71 @@
-"""The ASGI application, assembled on one page: the FHIR door, the token door, the pages, and their health."""
+"""The ASGI application, assembled on one page: the FHIR door, the token door, the pages, and their health.
+
+    /fhir/…       FHIRApplication, a plain ASGI application: nothing stands between a client and the store but the guard
+    everything else is FastAPI: tokens, discovery, pages, /livez, /readyz
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import text
 
 from gateway.access import AccessContext
 from gateway.fhir.app import FHIRApplication
 from gateway.people.authenticate import Authenticator, open_access_context
+from gateway.people.hashing import SecretHasher, sign_in_key
 from gateway.settings import Settings
-from gateway.smart.routes import build_router as token_routes
+from gateway.smart.routes import router as token_routes
+from gateway.smart.token import TokenServer
 from gateway.store import migrations
 from gateway.store.sqlite import Database
 from gateway.store.store import Store, now_us
 from gateway.web.routes import build_router as page_routes
 
 VERSION = "0.1.0"
+_DISCOVERY = "/fhir/.well-known/"
+
+Application = Callable[[MutableMapping[str, Any], Callable[..., Awaitable[Any]], Callable[..., Awaitable[None]]], Any]
 
 
-def build_app(settings: Settings, *, open_access: bool = False) -> FastAPI:
+class Gateway:
+    """Sends FHIR requests straight to the FHIR application and everything else through FastAPI."""
+
+    def __init__(self, fhir: Application, pages: Application) -> None:
+        self._fhir = fhir
+        self._pages = pages
+
+    async def __call__(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[..., Awaitable[Any]],
+        send: Callable[..., Awaitable[None]],
+    ) -> None:
+        path: str = scope.get("path", "")
+        if scope["type"] == "http" and _is_fhir(path):
+            scope["root_path"] = "/fhir"
+            await self._fhir(scope, receive, send)
+        else:
+            await self._pages(scope, receive, send)
+
+
+def build_app(settings: Settings, *, open_access: bool = False) -> Gateway:
     """
-    The gateway on one database. Nothing is opened before the server starts it, everything is closed when it stops.
+    The gateway on one database. Threads start with the server's lifespan and end with it.
 
     open_access  every request under /fhir is answered in one named context that is audited as bypass
     """
-    database = Database(settings.home / "backbridge.sqlite")
+    database = Database(settings.database_path)
     migrations.upgrade(database)
     store = Store(database, settings=settings)
     authenticator = Authenticator(database, settings, now_us)
+    hasher = SecretHasher(sign_in_key(settings.home / "keys"))
 
     def authenticate(authorization: str | None, request_id: str, origin: str) -> AccessContext:
         if open_access:
@@ -47,25 +80,32 @@ def build_app(settings: Settings, *, open_access: bool = False) -> FastAPI:
         authenticator.close()
         database.close()
 
-    app = FastAPI(title="Backbridge", version=VERSION, lifespan=running, docs_url=None, redoc_url=None, openapi_url=None)
-    app.include_router(token_routes(database, settings))
-    app.include_router(page_routes(store, database, settings))
-    app.add_api_route("/livez", _alive, include_in_schema=False)
-    app.add_api_route("/readyz", _readiness(database), include_in_schema=False)
-    app.mount("/fhir", FHIRApplication(store, authenticate, settings))
-    return app
+    pages = FastAPI(title="Backbridge", version=VERSION, lifespan=running, docs_url=None, redoc_url=None, openapi_url=None)
+    pages.include_router(token_routes(TokenServer(database, hasher, settings, now_us), _address_of))
+    pages.include_router(page_routes(store, database, settings))
+    pages.add_api_route("/livez", _alive, include_in_schema=False)
+    pages.add_api_route("/readyz", _readiness(database), include_in_schema=False)
+    return Gateway(FHIRApplication(store, authenticate, settings), pages)
+
+
+def _is_fhir(path: str) -> bool:
+    return (path.startswith("/fhir/") or path == "/fhir") and not path.startswith(_DISCOVERY)
+
+
+def _address_of(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 async def _alive() -> Response:
     return JSONResponse({"status": "alive"})
 
 
-def _readiness(database: Database):  # type: ignore[no-untyped-def]
+def _readiness(database: Database) -> Callable[[], Awaitable[Response]]:
     async def ready() -> Response:
         """Ready when the database answers; otherwise 503, and a load balancer sends requests elsewhere."""
         try:
             await asyncio.to_thread(_ask, database)
-        except OSError:
+        except sqlite3.Error:
             return JSONResponse({"status": "not ready", "database": "no answer"}, status_code=503)
         return JSONResponse({"status": "ready", "database": "ok"})
 

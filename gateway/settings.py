@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -21,6 +21,10 @@ class Settings(BaseSettings):
         default=Path.home() / ".local" / "share" / "backbridge",
         description="Folder of this installation's state: database, audit log, keys.",
     )
+    database_url: str = Field(
+        default="", description="sqlite:///FILE of the database; empty: backbridge.sqlite in the home folder."
+    )
+    demo: bool = Field(default=False, description="Load and show a demonstration clinic of synthetic people.")
     host: str = Field(default="127.0.0.1", description="Address that the gateway listens on.")
     port: int = Field(default=8000, ge=1, le=65535, description="Port that the gateway listens on.")
     public_base_url: str = Field(
@@ -56,6 +60,26 @@ class Settings(BaseSettings):
         default=60.0, gt=0, description="A browser session that is not used for this long ends."
     )
     token_seconds: int = Field(default=300, ge=10, le=3600, description="Life of a backend client's access token.")
+    time_zone: str = Field(
+        default="Europe/London", description="IANA time zone in which the pages say days and times, and in which today begins."
+    )
+    max_import_bytes: int = Field(
+        default=4_000_000_000, ge=1_000, description="Largest file of health data that a patient may upload."
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_a_file(cls, url: str) -> str:
+        if url and not url.startswith("sqlite:///"):
+            raise ValueError("write sqlite:///FILE; other databases are not supported yet")
+        return url
+
+    @property
+    def database_path(self) -> Path:
+        """The SQLite file."""
+        if self.database_url:
+            return Path(self.database_url.removeprefix("sqlite:///"))
+        return self.home / "backbridge.sqlite"
 
     @property
     def base_url(self) -> str:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.access import AccessContext
 from gateway.r4.definitions import type_id
+from gateway.store.errors import StorageFailed
 from gateway.store.group_commit import GroupCommit
 from gateway.store.sqlite import Database
 
@@ -69,7 +71,7 @@ class ReadAudit:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._flusher
             await self._flush()
-        await asyncio.to_thread(self._commits.stop)
+        await self._commits.stop()
         self._reader.close()
         self._connection.close()
         self._database.close()
@@ -117,7 +119,13 @@ class ReadAudit:
             await self._commits.submit(rows)
 
     def _write(self, batches: Sequence[Sequence[Row]]) -> Sequence[None]:
-        rows = [row for batch in batches for row in batch]
+        try:
+            self._insert([row for batch in batches for row in batch])
+        except sqlite3.OperationalError:
+            raise StorageFailed from None
+        return [None] * len(batches)
+
+    def _insert(self, rows: Sequence[Row]) -> None:
         with self._database.lock.held():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -126,9 +134,9 @@ class ReadAudit:
                     self._connection.execute(_insert(len(chunk)), [value for row in chunk for value in row])
                 self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
                 raise
-        return [None] * len(batches)
 
 
 def _insert(rows: int) -> str:

@@ -121,6 +121,7 @@ class Builder(Statement):
                 return (
                     f"EXISTS (SELECT 1 FROM index_reference {x} CROSS JOIN resource {t}"
                     f" WHERE {x}.param = {self.bind(clause.parameter.id)} AND {x}.target = {row}.pk"
+                    f" AND {x}.target_type = {row}.type"
                     f" AND {t}.pk = {x}.pk AND {self._live(t, clause.parameter.type)}"
                     f" AND {self.probe(clause.clause, t)})"
                 )
@@ -160,6 +161,7 @@ class Builder(Statement):
                 return (
                     f"SELECT {x}.target FROM resource {t} CROSS JOIN index_reference {x} WHERE {t}.pk IN ({keys})"
                     f" AND {x}.pk = {t}.pk AND {x}.param = {self.bind(clause.parameter.id)}"
+                    f" AND {x}.target_type = {self.bind(type_id(resource_type))}"
                     f" AND {self._live(t, clause.parameter.type)} AND {self.probe(clause.clause, t)}"
                 )
             case Compartment():
@@ -197,7 +199,8 @@ class Builder(Statement):
 
     def _in_compartment(self, clause: Compartment, x: str) -> str:
         params = ",".join(str(parameter.id) for parameter in clause.parameters) or "NULL"
-        return f"{x}.param IN ({params}) AND {x}.target = {self._compartment_key(clause)}"
+        kind = self.bind(type_id(clause.type))
+        return f"{x}.param IN ({params}) AND {x}.target = {self._compartment_key(clause)} AND {x}.target_type = {kind}"
 
     def _compartment_key(self, clause: Compartment) -> str:
         return self.bind(key_of(clause.type, clause.id))

@@ -56,14 +56,10 @@ class FactRow:
 
 def of(resource: Mapping[str, Any], resource_type: str, logical_id: str) -> FactRow:
     """The facts of a resource that will be stored as `type/id` (a Patient names itself by that id)."""
-    facts = labels.facts(dict(resource), key_of=key_of, first_updated_us=UNDATED)
-    named = set(facts.patients)
-    if resource_type == "Patient":
-        if isinstance(resource.get("id"), str):
-            named.discard(key_of("Patient", resource["id"]))
-        named.add(key_of("Patient", logical_id))
+    stored = {**resource, "id": logical_id}
+    facts = labels.facts(stored, key_of=key_of, first_updated_us=UNDATED)
     return FactRow(
-        named=tuple(sorted(named)),
+        named=facts.patients,
         category=facts.category,
         confidentiality=facts.confidentiality,
         labels=facts.labels,

@@ -41,13 +41,13 @@ class GroupCommit(Generic[Item, Result]):
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
-        """Write what is waiting, then end. Blocks until done."""
+    async def stop(self) -> None:
+        """Write what is waiting, then end. To be called on the loop that submits, so that nothing slips in behind."""
         if not self._stopping:
             self._stopping = True
-            self._queue.put(None)
+            await asyncio.to_thread(self._queue.put, None)
         if self._thread.is_alive():
-            self._thread.join()
+            await asyncio.to_thread(self._thread.join)
 
     async def submit(self, item: Item) -> Result:
         """Durable when it returns. Raises Busy where the queue is full or closing, else what `write` said."""

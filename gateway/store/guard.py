@@ -8,6 +8,7 @@ the context, so prepared statements are shared; what differs between contexts is
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Literal
 
 from gateway.access import AccessContext
 from gateway.r4.search_parameters import PARAMETERS
@@ -22,20 +23,25 @@ EVERYTHING = "1=1"
 
 Parameters = dict[str, int | str | float]
 
-_CODE_PARAMETERS = ",".join(
-    str(found["code"].id) for found in PARAMETERS.values() if "code" in found and found["code"].kind == "token"
+# A permit by code is about the resource's own code, a deny about those of its components too.
+OWN_CODES = frozenset(
+    found["code"].id for found in PARAMETERS.values() if "code" in found and found["code"].kind == "token"
 )
+INNER_CODES = OWN_CODES | {found["combo-code"].id for found in PARAMETERS.values() if "combo-code" in found}
+
+Of = Literal["current", "past", "new"]
 
 
-def visible(row: str, context: AccessContext, action: int = READ) -> str:
+def visible(row: str, context: AccessContext, action: int = READ, *, of: Of = "current") -> str:
     """
-    The predicate over the fact columns of `row`, an alias of Resource or History.
+    The predicate over the fact columns of `row`: an alias of Resource (current), of History (past), or of a row that
+    is about to be written (new; its codes are bound as `new_own_codes` and `new_inner_codes`, JSON arrays).
 
     Bind it with `parameters(context, now)`.
     """
     if context.bypass:
         return EVERYTHING
-    return _predicate(row, len(context.actors), len(context.named), action, context.patient is not None)
+    return _predicate(row, len(context.actors), len(context.named), action, context.patient is not None, of)
 
 
 def parameters(context: AccessContext, now_us: int) -> Parameters:
@@ -58,10 +64,10 @@ def granted_patients(context: AccessContext) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _predicate(row: str, actors: int, named: int, action: int, confined: bool) -> str:
+def _predicate(row: str, actors: int, named: int, action: int, confined: bool, of: Of) -> str:
     own = _list("guard_actor", actors)
-    one = _permits(f"{row}.patient", row, actors, named, action)
-    each = _permits("n.patient", row, actors, named, action)
+    one = _permits(f"{row}.patient", row, actors, named, action, of)
+    each = _permits("n.patient", row, actors, named, action, of)
     # What names no patient is open to all, or its author's; only its author may change it.
     unnamed = f"{row}.author IN ({own})" if action == WRITE else f"({row}.open = 1 OR {row}.author IN ({own}))"
     predicate = (
@@ -75,7 +81,7 @@ def _predicate(row: str, actors: int, named: int, action: int, confined: bool) -
     return predicate
 
 
-def _permits(patient: str, row: str, actors: int, named: int, action: int) -> str:
+def _permits(patient: str, row: str, actors: int, named: int, action: int, of: Of) -> str:
     grant = (
         f"EXISTS (SELECT 1 FROM grant_row g WHERE g.patient = {patient}"
         f" AND g.actor IN ({_list('guard_actor', actors)}) AND g.purpose = :guard_purpose"
@@ -84,7 +90,8 @@ def _permits(patient: str, row: str, actors: int, named: int, action: int) -> st
         f" AND {row}.confidentiality <= g.max_confidentiality"
         f" AND (g.label_mask = 0 OR ({row}.labels <> 0 AND ({row}.labels & ~g.label_mask) = 0))"
         f" AND g.data_from <= {row}.effective_from AND {row}.effective_to <= g.data_to"
-        f" AND {_same_subject('g', row, action)})"
+        f" AND {_same_subject('g', row, action)}"
+        f" AND {_same_code('g', row, 'own', of)})"
     )
     deny = (
         f"EXISTS (SELECT 1 FROM deny_row d WHERE d.patient = {patient}"
@@ -94,21 +101,38 @@ def _permits(patient: str, row: str, actors: int, named: int, action: int) -> st
         f" AND d.min_confidentiality <= {row}.confidentiality"
         f" AND (d.label_mask = 0 OR (d.label_mask & {row}.labels) <> 0)"
         f" AND d.data_from < {row}.effective_to AND {row}.effective_from < d.data_to"
-        f" AND {_same_subject('d', row, action)})"
+        f" AND {_same_subject('d', row, action)}"
+        f" AND {_same_code('d', row, 'inner', of)})"
     )
     return f"({grant} AND NOT {deny})"
 
 
 def _same_subject(rule: str, row: str, action: int) -> str:
-    """The part that grants and denies share: in force, about this action, type, code and instance."""
+    """The part that grants and denies share: in force, about this action, type and instance."""
     return (
         f"({rule}.actions & {action}) <> 0"
         f" AND {rule}.valid_from <= :guard_now AND :guard_now < {rule}.valid_to"
         f" AND ({rule}.type = 0 OR {rule}.type = {row}.type)"
         f" AND ({rule}.instance = 0 OR {rule}.instance = {row}.pk)"
-        f" AND ({rule}.code = 0 OR EXISTS (SELECT 1 FROM index_token c WHERE c.pk = {row}.pk"
-        f" AND c.param IN ({_CODE_PARAMETERS}) AND c.value - c.system = {rule}.code))"
     )
+
+
+def _same_code(rule: str, row: str, which: Literal["own", "inner"], of: Of) -> str:
+    """Whether the version carries the rule's code; versions that are past or deleted have left the token index."""
+    if of == "new":
+        return f"({rule}.code = 0 OR {rule}.code IN (SELECT value FROM json_each(:new_{which}_codes)))"
+    parameters = ",".join(map(str, sorted(OWN_CODES if which == "own" else INNER_CODES)))
+    past = (
+        f"EXISTS (SELECT 1 FROM past_code c WHERE c.pk = {row}.pk AND c.version = {row}.version"
+        f" AND c.param IN ({parameters}) AND c.code = {rule}.code)"
+    )
+    if of == "past":
+        return f"({rule}.code = 0 OR {past})"
+    now = (
+        f"EXISTS (SELECT 1 FROM index_token c WHERE c.pk = {row}.pk"
+        f" AND c.param IN ({parameters}) AND c.value - c.system = {rule}.code)"
+    )
+    return f"({rule}.code = 0 OR {now} OR {past})"
 
 
 def _list(name: str, length: int) -> str:

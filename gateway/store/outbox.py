@@ -21,8 +21,6 @@ WAITING, DONE, DEAD = 0, 1, 2
 # What a new version of a type calls for. The handlers are in gateway/work.
 TRIGGERS: dict[str, tuple[str, ...]] = {
     "QuestionnaireResponse": ("score", "plan"),
-    "CarePlan": ("notify",),
-    "Consent": ("notify",),
 }
 
 LEASE_US = 60_000_000

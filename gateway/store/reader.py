@@ -117,19 +117,19 @@ def history(
         (place,) = cursors.read(request.cursor, query, context)
         after = f" AND h.seq {'>' if request.oldest_first else '<'} {statement.bind(place)}"
     rows = connection.execute(
-        f"SELECT {_HISTORY_COLUMNS}, h.patient, h.seq FROM {source} WHERE {where}{after}"
+        f"SELECT {_HISTORY_COLUMNS}, h.seq, h.pk, h.patient, h.patients FROM {source} WHERE {where}{after}"
         f" ORDER BY h.seq {'ASC' if request.oldest_first else 'DESC'} LIMIT {int(request.count) + 1}",
         statement.bound,
     ).fetchall()
     more = len(rows) > request.count > 0
     rows = rows[: request.count]
-    following = cursors.write([rows[-1][7]], query, context) if more else None
-    patients = tuple({row[6] for row in rows} - {0})
-    return HistoryPage([_version(row[:6]) for row in rows], total, following), patients
+    following = cursors.write([rows[-1][6]], query, context) if more else None
+    patients = {patient for row in rows for patient in _named(connection, row[7], row[2], row[8], row[9])}
+    return HistoryPage([_version(row[:6]) for row in rows], total, following), tuple(sorted(patients))
 
 
 def _both(context: AccessContext) -> str:
-    now, then = guard.visible("r", context), guard.visible("h", context)
+    now, then = guard.visible("r", context), guard.visible("h", context, of="past")
     return f"{now} AND (h.version = r.version OR {then})"
 
 

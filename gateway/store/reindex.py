@@ -13,6 +13,7 @@ import orjson
 
 from gateway.r4.definitions import type_name
 from gateway.store.facts import COLUMNS
+from gateway.store.guard import INNER_CODES
 from gateway.store.prepare import Preparer
 from gateway.store.rows import Pending
 from gateway.store.sqlite import Database
@@ -75,19 +76,24 @@ def _resource(
     assignments = ", ".join(f"{column} = ?" for column in COLUMNS)
     pending.replaced.append(pk)
     connection.execute("DELETE FROM named_patient WHERE pk = ?", (pk,))
+    connection.execute("DELETE FROM past_code WHERE pk = ?", (pk,))
     values: tuple[int, ...] = ()
     named: tuple[int, ...] = ()
+    codes: set[tuple[int, int]] = set()
     versions = connection.execute("SELECT type, id, version, body FROM history WHERE pk = ? ORDER BY version", (pk,))
     for kind, logical_id, version, body in versions.fetchall():
         if body is not None:
             facts, index = preparer.derived(type_name(kind), logical_id, body)
             values, named = facts.columns(author, created), facts.named
+            codes = {(row[0], row[2] - row[3]) for row in index.token if row[0] in INNER_CODES}
             if version == current and not deleted:
                 pending.add_index(pk, index, named)
                 _rules(preparer, pending, pk, type_name(kind), body)
         connection.execute(f"UPDATE history SET {assignments} WHERE pk = ? AND version = ?", (*values, pk, version))
         if len(named) > 1:
             pending.add("named_patient", [(pk, version, patient) for patient in named])
+        if version != current or deleted:
+            pending.add("past_code", [(pk, version, *code) for code in sorted(codes)])
     connection.execute(f"UPDATE resource SET {assignments} WHERE pk = ?", (*values, pk))
 
 

@@ -14,6 +14,7 @@ from functools import cache
 from gateway.r4.extract import Index
 from gateway.store import facts
 from gateway.store.clauses import TABLES
+from gateway.store.guard import INNER_CODES
 
 Row = tuple[int | float | str | bytes | None, ...]
 
@@ -29,6 +30,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "resource": ("pk", "type", "id", "version", "updated", "created", "deleted", "head", *facts.COLUMNS),
     "history": ("seq", "pk", "type", "id", "version", "updated", "method", "body", *facts.COLUMNS),
     "named_patient": ("pk", "version", "patient"),
+    "past_code": ("pk", "version", "param", "code"),
     "index_token": ("pk", "param", "item", "value", "system", "patient"),
     "index_string": ("pk", "param", "item", "value", "exact", "patient"),
     "index_date": ("pk", "param", "item", "low", "high", "patient"),
@@ -68,13 +70,19 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "created",
     ),
 }
-_CHUNKS = (128, 32, 8, 1)
+# Powers of two: any number of rows takes few statements, and few statements are ever prepared.
+_CHUNKS = (128, 64, 32, 16, 8, 4, 2, 1)
+_KEEP_CODES = (
+    "INSERT OR IGNORE INTO past_code (pk, version, param, code) SELECT pk, ?, param, value - system FROM index_token"
+    f" WHERE pk = ? AND param IN ({','.join(map(str, sorted(INNER_CODES)))})"
+)
 
 
 class Pending:
     """
     Deletions and rows that wait to be written, in that order, table by table.
 
+    superseded      (key, version) whose codes are kept before the index rows go
     replaced        keys of resources whose index rows go first
     rules_replaced  sources (a Consent, a relationship) whose grants and denies go first
     touched         keys of every resource that is written
@@ -82,12 +90,18 @@ class Pending:
 
     def __init__(self) -> None:
         self._rows: dict[str, list[Row]] = defaultdict(list)
+        self.superseded: list[tuple[int, int]] = []
         self.replaced: list[int] = []
         self.rules_replaced: list[int] = []
         self.touched: set[int] = set()
 
     def add(self, table: str, rows: Iterable[Row]) -> None:
         self._rows[table].extend(rows)
+
+    def supersede(self, pk: int, versions: Iterable[int]) -> None:
+        """The index rows of the resource go; what they say of its codes stays true of these versions."""
+        self.superseded.extend((pk, version) for version in versions)
+        self.replaced.append(pk)
 
     def add_index(self, pk: int, index: Index, patients: Sequence[int]) -> None:
         """Index rows, once for each patient named, so that every row belongs to one patient."""
@@ -100,15 +114,21 @@ class Pending:
     def merge(self, other: Pending) -> None:
         for table, rows in other._rows.items():
             self._rows[table].extend(rows)
+        self.superseded.extend(other.superseded)
         self.replaced.extend(other.replaced)
         self.rules_replaced.extend(other.rules_replaced)
         self.touched |= other.touched
 
-    def changes_rules(self) -> bool:
-        """Whether later checks could come out differently once this is written."""
-        return bool(self.rules_replaced or self._rows.get("grant_row") or self._rows.get("deny_row"))
+    def changes_rules_of(self, patients: set[int] | None) -> bool:
+        """Whether checks about these patients (None: about any) could come out differently once this is written."""
+        if self.rules_replaced:
+            return True
+        ruled = {row[0] for table in ("grant_row", "deny_row") for row in self._rows.get(table, ())}
+        return bool(ruled) if patients is None else not ruled.isdisjoint(patients)
 
     def flush(self, connection: sqlite3.Connection) -> None:
+        for pk, version in self.superseded:
+            connection.execute(_KEEP_CODES, (version, pk))
         for pk in self.replaced:
             for table in TABLES.values():
                 connection.execute(f"DELETE FROM {table} WHERE pk = ?", (pk,))
@@ -117,7 +137,7 @@ class Pending:
             connection.execute("DELETE FROM deny_row WHERE source = ?", (source,))
         for table, rows in self._rows.items():
             insert(connection, table, rows)
-        for emptied in (self._rows, self.replaced, self.rules_replaced, self.touched):
+        for emptied in (self._rows, self.superseded, self.replaced, self.rules_replaced, self.touched):
             emptied.clear()
 
 

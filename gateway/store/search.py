@@ -73,7 +73,7 @@ class Searcher:
         cursor = self._cursors.write(places[search.count - 1], _fingerprint(search), context) if more else None
         included = self._included(connection, context, search, rows, now_us)
         page = SearchPage([_version(row) for row in rows], [_version(row) for row in included], total, cursor)
-        return Found(page, _patients(connection, [row[0] for row in (*rows, *included)]))
+        return Found(page, patients_of(connection, [row[0] for row in (*rows, *included)]))
 
     def first(
         self, connection: sqlite3.Connection, context: AccessContext, search: Search, now_us: int, limit: int
@@ -239,7 +239,8 @@ class Searcher:
         if directive.reverse:
             near, far = "target", "pk"
             source = [row[0] for row in rows]
-            kind = f"r.type = {builder.bind(type_id(directive.source_type))}"
+            kinds = builder.bind_all(sorted({row[1] for row in rows}))
+            kind = f"x.target_type IN ({kinds}) AND r.type = {builder.bind(type_id(directive.source_type))}"
         else:
             near, far = "pk", "target"
             source = [row[0] for row in rows if type_name(row[1]) == directive.source_type]
@@ -324,8 +325,8 @@ def _version(row: Row) -> Version:
     )
 
 
-def _patients(connection: sqlite3.Connection, keys: Sequence[int]) -> tuple[int, ...]:
-    """The patients named by these rows."""
+def patients_of(connection: sqlite3.Connection, keys: Sequence[int]) -> tuple[int, ...]:
+    """The patients that the current versions of these resources name."""
     if not keys:
         return ()
     bound = ",".join("?" * len(keys))

@@ -106,7 +106,8 @@ class Database:
 
     def _engine(self) -> Engine:
         engine = create_engine(
-            f"sqlite:///{self.path}", connect_args={"isolation_level": None, "check_same_thread": False, "timeout": 10}
+            f"sqlite:///{self.path}", connect_args={"isolation_level": None, "check_same_thread": False, "timeout": 10},
+            hide_parameters=True,
         )
         event.listen(engine, "connect", lambda connection, _record: self._prepare(connection))
         return engine

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from gateway.access import AccessContext
 from gateway.r4.identity import LOGICAL_ID, key_of, new_id
@@ -20,7 +21,7 @@ from gateway.store.group_commit import GroupCommit
 from gateway.store.keys import derived, root_key, token_hash
 from gateway.store.prepare import Prepared, Preparer
 from gateway.store.query import Search
-from gateway.store.search import Searcher, Shape
+from gateway.store.search import Searcher, Shape, patients_of
 from gateway.store.snapshot import Snapshots
 from gateway.store.sqlite import Database
 from gateway.store.writer import Commit, Stale, Writer
@@ -28,6 +29,8 @@ from gateway.store.writer import Commit, Stale, Writer
 # Longest stretch of preparing on the event loop before other requests get a turn.
 SLICE_SECONDS = 0.002
 _ATTEMPTS = 8
+# Outcomes that answer with what was stored before, and leave no row in the audit of writes.
+_SHOWN = frozenset(("matched", "unchanged"))
 
 
 def now_us() -> int:
@@ -63,7 +66,7 @@ class Store:
 
     async def stop(self) -> None:
         """Write what is waiting, then close."""
-        await asyncio.to_thread(self._commits.stop)
+        await self._commits.stop()
         await self._audit.stop()
         self._snapshots.close()
         self._writer.close()
@@ -127,10 +130,22 @@ class Store:
 
     async def find(self, context: AccessContext, search: Search, *, limit: int = 2) -> list[Version]:
         """The first matches of a condition: enough to tell none, one and several apart."""
+        found = await self._found(context, search, limit)
+        await self._record_shown(context, "search", found)
+        return found
+
+    async def _found(self, context: AccessContext, search: Search, limit: int = 2) -> list[Version]:
         now = self.clock()
         return await self._snapshots.run(
             lambda connection: self._searcher.first(connection, context, search, now, limit)
         )
+
+    async def _record_shown(self, context: AccessContext, interaction: str, shown: Sequence[Version]) -> None:
+        """Record what a condition or a write that changed nothing let the client see."""
+        for version in shown:
+            keys = [key_of(version.type, version.id)]
+            patients = await self._snapshots.run(partial(patients_of, keys=keys))
+            await self._audit.record(context, interaction, version.type, version.id, patients, self.clock())
 
     def looks(self, patient: int, limit: int = 200) -> list[Look]:
         """Who read this patient's data, newest first. The caller makes sure that it is the patient who asks."""
@@ -151,9 +166,12 @@ class Store:
         for _ in range(_ATTEMPTS):
             prepared = await self._prepared(context, changes, references or {})
             try:
-                return await self._commits.submit(Commit(context, prepared))
+                done = await self._commits.submit(Commit(context, prepared))
             except Stale:
                 continue
+            shown = [each.version for each in done if each.outcome in _SHOWN]
+            await self._record_shown(context, "read", shown)
+            return done
         raise Busy
 
     async def _prepared(
@@ -185,7 +203,7 @@ class Store:
     async def _match(self, context: AccessContext, change: Create, number: int, resolved: dict[str, str]) -> int:
         """The key of what a conditional create of a transaction finds, 0 for nothing; its alias then means that."""
         assert change.condition is not None, "only conditional creates are matched"
-        found = await self.find(context, change.condition)
+        found = await self._found(context, change.condition)
         if len(found) > 1:
             raise SeveralMatches(entry=number)
         if not found:

@@ -96,6 +96,17 @@ class NamedPatient(SQLModel, table=True):
     patient: int = Field(sa_column=_key())
 
 
+class PastCode(SQLModel, table=True):
+    """The codes of a version that has left the token index, for rules by code: kept when it is replaced or deleted."""
+
+    __tablename__ = "past_code"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    pk: int = Field(sa_column=_key())
+    version: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    param: int = Field(sa_column=_small())
+    code: int = Field(sa_column=_key())
+
+
 class TokenIndex(SQLModel, table=True):
     """Token values by keyed hash, so that identifiers, phones and e-mails are never in clear."""
 

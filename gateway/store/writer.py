@@ -6,8 +6,9 @@ transaction; each is checked on its own and refused on its own.
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 from consent.standing import relationship_grants, self_grants
@@ -111,9 +112,7 @@ class _Transaction:
     def attempt(self, commit: Commit) -> list[Committed] | Exception:
         """Check every change, then stage all of them; a refusal stages nothing."""
         seq = self._seq
-        touched = {change.pk for change in commit.changes}
-        conditional = any(change.condition is not None for change in commit.changes)
-        if conditional or touched & self.pending.touched or self.pending.changes_rules():
+        if self._depends_on_pending(commit):
             self.pending.flush(self._connection)
         staged = _Staged(self, commit)
         try:
@@ -123,6 +122,15 @@ class _Transaction:
             return refusal
         self.pending.merge(staged.pending)
         return results
+
+    def _depends_on_pending(self, commit: Commit) -> bool:
+        """Whether the checks of a commit must see what earlier commits of this group have staged."""
+        if any(change.condition is not None or change.pk in self.pending.touched for change in commit.changes):
+            return True
+        if all(change.method == POST and change.facts is not None for change in commit.changes):
+            named = {patient for change in commit.changes if change.facts for patient in change.facts.named}
+            return self.pending.changes_rules_of(named)
+        return self.pending.changes_rules_of(None)
 
     @property
     def now(self) -> int:
@@ -169,15 +177,22 @@ class _Transaction:
             "new_author": author,
             "new_type": change.kind,
             "new_pk": change.pk,
+            "new_own_codes": _codes(change, guard.OWN_CODES),
+            "new_inner_codes": _codes(change, guard.INNER_CODES),
         }
         row = self._connection.execute(
             "SELECT 1 FROM (SELECT :new_patient AS patient, 1 AS patients, :new_category AS category,"
             " :new_confidentiality AS confidentiality, :new_labels AS labels, :new_from AS effective_from,"
             " :new_to AS effective_to, :new_author AS author, 0 AS open, :new_type AS type, :new_pk AS pk,"
-            f" 1 AS version) n0 WHERE {guard.visible('n0', context, guard.WRITE)}",
+            f" 1 AS version) n0 WHERE {guard.visible('n0', context, guard.WRITE, of='new')}",
             {**values, **guard.parameters(context, self._now)},
         ).fetchone()
         return row is not None
+
+
+def _codes(change: Prepared, parameters: Container[int]) -> str:
+    """The codes that rules may name, as a JSON array."""
+    return json.dumps([value - system for param, _, value, system in change.index.token if param in parameters])
 
 
 class _Staged:
@@ -238,7 +253,7 @@ class _Staged:
             return Committed(self._version(change, current.version, current.updated, current.body), "unchanged")
         self._refuse_unless_writable(change, current.author)
         outcome: Outcome = "created" if current.deleted else "updated"
-        self.pending.replaced.append(change.pk)
+        self.pending.supersede(change.pk, (current.version,))
         return self._store(change, outcome, current.version + 1, current.author, current.created)
 
     def _delete(self, change: Prepared) -> Committed:
@@ -252,7 +267,7 @@ class _Staged:
         if current.deleted:
             return Committed(self._version(change, current.version, current.updated, None), "deleted")
         now = self._transaction.now
-        self.pending.replaced.append(change.pk)
+        self.pending.supersede(change.pk, (current.version, current.version + 1))
         self._rows(change, current.version + 1, current.created, None, current.facts)
         if change.type == "Consent":
             self.pending.rules_replaced.append(change.pk)

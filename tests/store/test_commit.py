@@ -130,12 +130,13 @@ async def test_the_feed_of_changes_has_no_gaps_under_concurrent_writes(store: St
 
     async def follow() -> None:
         cursor = None
-        for _ in range(200):
+        while True:
+            finished = done.is_set()
             page = await store.history(OPEN, type="Patient", count=7, cursor=cursor, oldest_first=True)
             seen.extend((entry.id, entry.version) for entry in page.entries)
             if page.next is None:
                 seen[:] = seen[: len(seen) - len(page.entries)]
-                if done.is_set():
+                if finished:
                     seen.extend((entry.id, entry.version) for entry in page.entries)
                     return
                 await asyncio.sleep(0.002)

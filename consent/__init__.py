@@ -1,0 +1,1 @@
+"""Who may see what, and why: labels, compiled consents, decisions, forms and receipts; pure functions."""

@@ -1,0 +1,30 @@
+"""The `backbridge` command."""
+
+from __future__ import annotations
+
+import typer
+
+from gateway.commands import administration
+from gateway.commands.serve import serve
+
+app = typer.Typer(
+    name="backbridge",
+    help="FHIR R4 gateway for back and neck pain self-management. Start with: backbridge serve --demo",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command()(serve)
+app.command()(administration.token)
+app.command()(administration.migrate)
+app.command()(administration.reindex)
+app.add_typer(administration.clients, name="clients")
+app.add_typer(administration.staff_commands, name="staff")
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()

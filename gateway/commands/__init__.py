@@ -1,0 +1,1 @@
+"""The `backbridge` command, one module for each group of subcommands."""

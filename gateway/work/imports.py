@@ -1,0 +1,160 @@
+"""Files of health data that patients uploaded: read, summarised by day, committed, deleted (product S5).
+
+Reading the same file twice changes nothing, so a job that a crash interrupted is simply read again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+
+from gateway.access import AccessContext, Purpose
+from gateway.people.authenticate import SELF_MANAGEMENT
+from gateway.store.changes import Change
+from gateway.store.errors import Busy, StorageFailed, StoreError
+from gateway.work import jobs
+from gateway.work.engine import engine_context
+from gateway.work.jobs import ImportJob
+from gateway.work.planning import Occasion, propose
+from gateway.work.records import labelled_like
+from gateway.work.step_days import day_changes, stored_days
+from gateway.work.workplace import Workplace
+from sensors import days as daily
+from sensors.errors import (
+    DamagedExport,
+    EncryptedExport,
+    ExportTooLarge,
+    NotAnExport,
+    SensorError,
+)
+from sensors.importers import apple_health
+from sensors.observations import daily_steps
+
+JSON = dict[str, Any]
+
+# Resources of one transaction: long enough to share an fsync, short enough to let other writers in.
+CHUNK = 100
+_PROGRESS_EVERY = timedelta(milliseconds=500)
+
+# Codes of failure, as in the message catalogue: the first class that fits counts.
+FAILURES: Sequence[tuple[type[Exception], str]] = (
+    (EncryptedExport, "encrypted"),
+    (ExportTooLarge, "too-large"),
+    (DamagedExport, "damaged"),
+    (NotAnExport, "not-an-export"),
+    (SensorError, "unreadable"),
+    (OSError, "missing"),
+    (StoreError, "not-stored"),
+)
+
+_log = logging.getLogger(__name__)
+
+
+class Stopped(Exception):
+    """The child has to end, or the job was taken away; what was read so far is read again by the next one."""
+
+
+async def next_job(workplace: Workplace, stopping: threading.Event) -> bool:
+    """Take the oldest waiting job and see it through; False when there is none."""
+    with workplace.database.writing() as session:
+        given_up = jobs.abandoned(session, workplace.store.clock())
+        job = jobs.claim(session, workplace.store.clock())
+    for each in given_up:
+        jobs.discard(each)
+    if job is None:
+        return False
+    try:
+        await run(workplace, job, stopping)
+    except (Stopped, Busy, StorageFailed):
+        # The lease runs out and the job is claimed again.
+        _log.warning("import %s was interrupted", job.id)
+    return True
+
+
+async def run(workplace: Workplace, job: ImportJob, stopping: threading.Event) -> None:
+    """
+    Read the file of a claimed job and commit its days; then the job is done or failed, and the file is gone.
+
+    raises  Stopped; Busy, StorageFailed where nothing can be stored at present
+    """
+    records, failure = 0, ""
+    try:
+        found = await asyncio.to_thread(_read, workplace, job, stopping)
+        records = await _commit(workplace, job, found, stopping)
+    except (Busy, StorageFailed):
+        raise
+    except tuple(kind for kind, _ in FAILURES) as refused:
+        failure = next(code for kind, code in FAILURES if isinstance(refused, kind))
+        _log.warning("import %s failed: %s", job.id, type(refused).__name__)
+    with workplace.database.writing() as session:
+        ended = jobs.finish(session, job.id, records=records, now_us=workplace.store.clock(), failure=failure)
+    jobs.discard(ended)
+    if records:
+        occasion = Occasion(f"Patient/{job.patient_id}", workplace.now())
+        await propose(workplace.store, engine_context(f"import-{job.id}"), occasion)
+
+
+def patient_context(job: ImportJob) -> AccessContext:
+    """The patient, whose upload this is."""
+    return AccessContext(
+        actors=(job.patient,),
+        agent=f"Patient/{job.patient_id}",
+        client="worker",
+        activity=SELF_MANAGEMENT,
+        request_id=f"import-{job.id}",
+        purpose=Purpose.PATRQT,
+        subject=job.patient,
+    )
+
+
+def _read(workplace: Workplace, job: ImportJob, stopping: threading.Event) -> list[JSON]:
+    """The days of the file as Observations. Runs in a thread of its own: reading takes minutes for a large export."""
+    last = workplace.now()
+
+    def progress(done: int, total: int, records: int) -> None:
+        nonlocal last
+        if stopping.is_set():
+            raise Stopped
+        if workplace.now() - last >= _PROGRESS_EVERY:
+            last = workplace.now()
+            # The job counts bytes of the packed file; reading counts unpacked ones.
+            _note(workplace, job, job.bytes_total * done // max(total, 1), 0)
+
+    found = apple_health.read(job.path, progress=progress)
+    summaries = daily.summarise(found, now=workplace.now(), zone=workplace.zone)
+    return daily_steps(summaries, patient=f"Patient/{job.patient_id}")
+
+
+async def _commit(workplace: Workplace, job: ImportJob, days: Sequence[JSON], stopping: threading.Event) -> int:
+    """Commit what is new, a chunk at a time; the number of days that changed."""
+    store, context = workplace.store, patient_context(job)
+    patient = json.loads((await store.read(context, "Patient", job.patient_id)).body or b"{}")
+    stored = await stored_days(store, context, f"Patient/{job.patient_id}")
+    changes = day_changes(stored, [labelled_like(patient, day) for day in days])
+    written = 0
+    for chunk in _chunks(changes):
+        if stopping.is_set():
+            raise Stopped
+        await store.commit(context, chunk)
+        written += len(chunk)
+        _note(workplace, job, job.bytes_total, written)
+    return written
+
+
+def _chunks(changes: Iterator[Change]) -> Iterator[list[Change]]:
+    while chunk := list(islice(changes, CHUNK)):
+        yield chunk
+
+
+def _note(workplace: Workplace, job: ImportJob, bytes_done: int, records: int) -> None:
+    """Say how far we are, which keeps the lease. Stopped where the job is not ours any more."""
+    with workplace.database.writing() as session:
+        now_us = workplace.store.clock()
+        if not jobs.progress(session, job.id, bytes_done=bytes_done, records=records, now_us=now_us):
+            raise Stopped

@@ -1,0 +1,147 @@
+"""The job child: one process beside the gateway that does what commits call for, and reads uploaded files (rule 9)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from collections.abc import Mapping
+
+from gateway.settings import Settings
+from gateway.store import migrations, outbox
+from gateway.store.errors import StoreError
+from gateway.store.outbox import Work
+from gateway.store.sqlite import Database
+from gateway.store.store import Store
+from gateway.work import imports, planning, scoring
+from gateway.work.engine import publish_engine
+from gateway.work.published import publish_knowledge
+from gateway.work.workplace import Handler, Workplace
+
+HANDLERS: Mapping[str, Handler] = {
+    "score": scoring.handle,
+    "plan": planning.handle,
+}
+
+IDLE_SECONDS = 0.15
+_JOBS_EVERY_SECONDS = 1.0
+# Requests go first where there is one core too few.
+_NICENESS = 5
+
+_log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Works off the outbox, one piece at a time: what belongs to one patient is done in the order it was written."""
+
+    def __init__(self, workplace: Workplace, handlers: Mapping[str, Handler] = HANDLERS) -> None:
+        self._workplace = workplace
+        self._handlers = handlers
+
+    async def step(self) -> bool:
+        """Do the next piece of work; False when none is due."""
+        with self._workplace.database.writing() as session:
+            leased = outbox.lease(session, self._workplace.store.clock(), limit=1)
+        for work in leased:
+            await self._do(work)
+        return bool(leased)
+
+    async def work_off(self) -> None:
+        """Do everything that is due now."""
+        while await self.step():
+            pass
+
+    async def _do(self, work: Work) -> None:
+        note = ""
+        try:
+            await self._handler(work)
+        except Exception as failure:  # noqa: BLE001 - whatever goes wrong belongs to this piece of work alone
+            # The class only: messages may hold what a resource says.
+            note = type(failure).__name__
+            _log.error("%s of %s/%s failed: %s", work.kind, work.type, work.resource, note)
+        with self._workplace.database.writing() as session:
+            if note:
+                outbox.failed(session, work, note, self._workplace.store.clock())
+            else:
+                outbox.done(session, work)
+
+    async def _handler(self, work: Work) -> None:
+        handler = self._handlers.get(work.kind)
+        if handler is None:
+            # Asked for by an earlier version of the gateway; waiting would hold up everything else of this patient.
+            _log.warning("nothing does work of kind %s", work.kind)
+            return
+        await handler(self._workplace, work)
+
+
+def run(settings: Settings, parent: int | None) -> None:
+    """Work until SIGTERM, or until the parent is gone; what has been begun is finished first."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    os.nice(_NICENESS)
+    asyncio.run(_run(settings, parent))
+
+
+async def _run(settings: Settings, parent: int | None) -> None:
+    stopping = _stopping_on_signals()
+    database = Database(settings.database_path)
+    migrations.upgrade(database)
+    store = Store(database, settings=settings)
+    await store.start()
+    try:
+        workplace = Workplace(database, store, settings)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_watch(parent, stopping))
+            tasks.create_task(_outbox(workplace, stopping))
+            tasks.create_task(_imports(workplace, stopping))
+    finally:
+        await store.stop()
+        database.close()
+
+
+def _stopping_on_signals() -> threading.Event:
+    """Set by SIGTERM and by Ctrl-C, which a terminal sends to the whole group."""
+    stopping = threading.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping
+
+
+async def _watch(parent: int | None, stopping: threading.Event) -> None:
+    """A gateway that was killed cannot stop its child; whoever has lost its parent stops by itself."""
+    while not stopping.is_set():
+        if parent is not None and os.getppid() != parent:
+            stopping.set()
+        await asyncio.sleep(IDLE_SECONDS)
+
+
+async def _outbox(workplace: Workplace, stopping: threading.Event) -> None:
+    worker = Worker(workplace)
+    await publish_engine(workplace.store)
+    await publish_knowledge(workplace.store)
+    if workplace.settings.demo:
+        await _demonstration(workplace, worker, stopping)
+    while not stopping.is_set():
+        if not await worker.step():
+            await asyncio.sleep(IDLE_SECONDS)
+
+
+async def _demonstration(workplace: Workplace, worker: Worker, stopping: threading.Event) -> None:
+    """Load the invented clinic; whatever visitors ask for meanwhile is done in between."""
+    from gateway.demo.load import load
+
+    try:
+        async for _ in load(workplace):
+            await worker.work_off()
+            if stopping.is_set():
+                return
+    except StoreError as refused:
+        _log.error("the demonstration clinic could not be loaded: %s", type(refused).__name__)
+
+
+async def _imports(workplace: Workplace, stopping: threading.Event) -> None:
+    while not stopping.is_set():
+        if not await imports.next_job(workplace, stopping):
+            await asyncio.sleep(_JOBS_EVERY_SECONDS)
