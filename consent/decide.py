@@ -118,10 +118,10 @@ class _World:
             return False
         if "TREAT" not in _above(_purpose_code(request.purpose), PURPOSE_PARENTS):
             return False
-        if resource.category == CATEGORIES["demographics"]:
-            return request.action is Action.READ
-        is_own_record = resource.category == CATEGORIES["record"] and resource.author == relationship.organization
-        return is_own_record and request.action in (Action.READ, Action.WRITE)
+        if resource.category == CATEGORIES["demographics"] and request.action is Action.READ:
+            return True
+        is_own = resource.author == relationship.organization and request.action in (Action.READ, Action.WRITE)
+        return is_own and resource.category in [CATEGORIES[code] for code in ("demographics", "record", "consent")]
 
     def engine_of(self, patient: int, activated_by: int, device: int) -> bool:
         """The plan engine reads all but consents and writes answers' scores, sensor data and plans."""

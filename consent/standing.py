@@ -18,6 +18,8 @@ from consent.vocabulary import (
     Action,
 )
 
+# What an organisation that cares for a patient may write, and read back.
+OWN_WORK = ("demographics", "record", "consent")
 _READ_WRITE = Action.READ | Action.WRITE
 
 
@@ -28,14 +30,14 @@ def self_grants(patient: int) -> list[Grant]:
 
 def relationship_grants(organization: int, patient: int, valid_from: int, valid_to: int) -> list[Grant]:
     """
-    What a care relationship gives an organisation, for treatment only: reading who the patient is, and the part of
-    the health record that the organisation wrote itself.
+    What a care relationship gives an organisation, for treatment only: reading who the patient is, and what the
+    organisation wrote itself: demographics, its part of the health record, consents that it filed with proof.
     """
     rows = []
     for purpose in sorted(DEFAULT_PURPOSES):
-        who = _grant(patient, organization, purpose, CATEGORIES["demographics"], Action.READ)
-        own = _grant(patient, organization, purpose, CATEGORIES["record"], _READ_WRITE)
-        rows += [who, own._replace(author=organization)]
+        rows.append(_grant(patient, organization, purpose, CATEGORIES["demographics"], Action.READ))
+        own = [_grant(patient, organization, purpose, CATEGORIES[kind], _READ_WRITE) for kind in OWN_WORK]
+        rows += [row._replace(author=organization) for row in own]
     return [row._replace(valid_from=valid_from, valid_to=valid_to) for row in rows]
 
 

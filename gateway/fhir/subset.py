@@ -68,10 +68,12 @@ def _token(number: str) -> orjson.Fragment:
 
 def _elements_of(resource_type: str, names: frozenset[str]) -> Callable[[dict[str, Any]], dict[str, Any]]:
     slots = structures()[resource_type].slots
+    # `Patient.name` and `name.family` both show the whole of name: elements are kept or cut at the top level.
+    tops = frozenset(name.removeprefix(f"{resource_type}.").partition(".")[0] for name in names)
 
     def wanted(key: str) -> bool:
         element = slots[key].element if key in slots else None
-        return key in _ALWAYS or (element is not None and (element.label in names or _is_needed(element)))
+        return key in _ALWAYS or (element is not None and (element.label in tops or _is_needed(element)))
 
     return lambda tree: {key: value for key, value in tree.items() if wanted(key)}
 

@@ -8,6 +8,7 @@ See docs/decisions/0003-keys-from-ids.md.
 from __future__ import annotations
 
 import hashlib
+import random
 import re
 import secrets
 import threading
@@ -26,16 +27,21 @@ _EPOCH_MS = 1_577_836_800_000
 
 
 class _Sequence:
-    """Keys that rise within a process: 42 bits of milliseconds, so that new rows land side by side, then 20 random bits."""
+    """
+    Keys that rise within a process: 42 bits of milliseconds, so that new rows land side by side, then 20 random bits.
+
+    Ids are names, not secrets: what a reader may not see is guarded whether or not its id is known.
+    """
 
     def __init__(self) -> None:
         self._last = 0
+        self._random = random.Random(secrets.randbits(128))  # noqa: S311
         self._lock = threading.Lock()
 
     def next(self) -> int:
         elapsed_ms = int(time.time() * 1000) - _EPOCH_MS
         with self._lock:
-            self._last = max(self._last + 1, (elapsed_ms << _RANDOM_BITS) | secrets.randbits(_RANDOM_BITS))
+            self._last = max(self._last + 1, (elapsed_ms << _RANDOM_BITS) | self._random.getrandbits(_RANDOM_BITS))
             return self._last
 
 

@@ -79,11 +79,16 @@ def _is_safe_narrative(focus: Items, around: Surroundings) -> bool:
 
 def _has_own_component_codes(focus: Items, around: Surroundings) -> bool:
     """obs-7 as a set of codings, where its expression compares each with each."""
-    if not has_member(focus[0], "value") or "component" not in focus[0]:
+    node = focus[0]
+    if not has_member(node, "value") or "component" not in node:
         return True
-    own = {orjson.dumps(coding, option=orjson.OPT_SORT_KEYS) for coding in focus[0]["code"].get("coding", ())}
-    codings = (coding for part in focus[0]["component"] for coding in part["code"].get("coding", ()))
-    return not any(orjson.dumps(coding, option=orjson.OPT_SORT_KEYS) in own for coding in codings)
+    own = _codings_of(node)
+    return all(own.isdisjoint(_codings_of(part)) for part in node["component"])
+
+
+def _codings_of(node: dict[str, Any]) -> set[bytes]:
+    codings = node.get("code", {}).get("coding", ())
+    return {orjson.dumps(coding, option=orjson.OPT_SORT_KEYS) for coding in codings}
 
 
 _BY_HAND: dict[str, Truth] = {

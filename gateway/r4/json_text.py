@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 _scan = json.JSONDecoder().raw_decode
 _blank = re.compile(r"[ \t\n\r]*").match
+_BLANKS = " \t\n\r"
 _string_token = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
 
 
@@ -111,5 +112,8 @@ def _member_text(text: str, start: int, name: str) -> str | None:
 
 
 def _skip(text: str, at: int) -> int:
-    match = _blank(text, at)
-    return match.end() if match else at
+    """The place of the next character that is not blank; most texts have at most one blank in a row."""
+    if text[at] not in _BLANKS:
+        return at
+    at += 1
+    return at if text[at] not in _BLANKS else _blank(text, at).end()  # type: ignore[union-attr]

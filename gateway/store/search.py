@@ -143,10 +143,13 @@ class Searcher:
         clauses: Sequence[Clause],
         limit: int,
     ) -> str | None:
-        patients = _patients_asked_for(clauses)
-        candidates = [keys for clause in clauses if (keys := builder.gather(clause, resource_type, patients))]
-        if len(candidates) == 1 and patients:
-            return candidates[0]
+        of_patients = _about_patients(clauses)
+        if of_patients is not None:
+            # One person's data is few enough; their codes are fewer still, and need no counting.
+            clause, patients = of_patients
+            tokens = [each for each in clauses if isinstance(each, Match) and each.parameter.kind == "token"]
+            return builder.gather(tokens[0] if tokens else clause, resource_type, patients)
+        candidates = [keys for clause in clauses if (keys := builder.gather(clause, resource_type))]
         best: tuple[int, str] | None = None
         for keys in candidates:
             bound = limit if best is None else best[0]
@@ -261,16 +264,16 @@ class Searcher:
         ).fetchall()
 
 
-def _patients_asked_for(clauses: Sequence[Clause]) -> list[int]:
-    """The patients that every match must name, where a clause says so: they narrow the token index."""
+def _about_patients(clauses: Sequence[Clause]) -> tuple[Clause, list[int]] | None:
+    """The clause by which every match names one of some patients, and their keys: they narrow the token index."""
     for clause in clauses:
         if isinstance(clause, Match) and clause.parameter.kind == "reference":
             values = [value for value in clause.values if isinstance(value, Reference)]
             if values and all(value.types == ("Patient",) and value.id for value in values):
-                return [key_of("Patient", value.id) for value in values if value.id]
+                return clause, [key_of("Patient", value.id) for value in values if value.id]
         if isinstance(clause, Compartment) and clause.type == "Patient":
-            return [key_of("Patient", clause.id)]
-    return []
+            return clause, [key_of("Patient", clause.id)]
+    return None
 
 
 def _sort_keys(sort: Sequence[Sort]) -> list[Sort]:

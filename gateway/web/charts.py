@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from html import escape
+from math import pi
 
 from markupsafe import Markup
 
 WIDTH, HEIGHT = 340, 200
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34, 12, 14, 28
+_RING = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,19 @@ def bar_chart(values: Sequence[float | None], axis: Axis, words: Words, goal: fl
         at = axis.y(min(goal, axis.high))
         parts.append(f'<line class="chart-goal" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
     return _svg("".join(parts), words)
+
+
+def ring(share: float, words: Words) -> Markup:
+    """A circle filled to a share from 0 to 1."""
+    length = 2 * pi * _RING
+    filled = length * min(max(share, 0.0), 1.0)
+    circle = f'cx="60" cy="60" r="{_RING}" fill="none" stroke-width="12"'
+    return Markup(  # noqa: S704 - texts are escaped, numbers are formatted
+        f'<svg class="ring" viewBox="0 0 120 120" role="img" aria-labelledby="{escape(words.id)}-name">'
+        f'<title id="{escape(words.id)}-name">{escape(words.name)}</title><circle class="ring-track" {circle}/>'
+        f'<circle class="ring-share" {circle} stroke-linecap="round" transform="rotate(-90 60 60)"'
+        f' stroke-dasharray="{filled:.1f} {length:.1f}"/></svg>'
+    )
 
 
 def scale(low: float, high: float, parts: int = 4) -> Axis:

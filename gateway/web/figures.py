@@ -77,3 +77,9 @@ def steps_figure(days: Sequence[StepDay], goal: int | None, t: Messages, dates: 
     rows = tuple((dates.long(d.day), t.number(d.steps)) for d in reversed(days) if d.steps is not None)
     legend = t("steps.legend") if goal is not None else ""
     return Figure("steps", t("steps.title"), text, "unknown", chart, rows, legend)
+
+
+def steps_ring(so_far: int | None, goal: int, t: Messages) -> Markup:
+    """Today's steps as a share of the goal."""
+    words = t("today.steps.ring", steps=t.number(so_far or 0), goal=t.number(goal))
+    return charts.ring((so_far or 0) / goal, charts.Words("ring", words, "", "", ""))

@@ -17,7 +17,9 @@ from gateway.people.hashing import SecretHasher
 from gateway.settings import Settings
 from gateway.store.sqlite import Database
 from gateway.store.store import Store
+from gateway.web.dates import moment_of
 from gateway.web.icons import icon
+from mappings.demographics import written
 
 MEDIA_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 _FOREVER = "public, max-age=31536000, immutable"
@@ -84,5 +86,5 @@ def environment(static: dict[str, StaticFile]) -> Environment:
         lstrip_blocks=True,
     )
     made.globals["static"] = lambda name: static[name].url
-    made.globals["icon"] = icon
+    made.globals |= {"icon": icon, "written": written, "moment_of": moment_of}
     return made

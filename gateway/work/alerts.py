@@ -6,7 +6,8 @@ They are answers of the patient, so a clinician sees them under the same consent
 - Each flag of a red-flag screen or weekly check-in raises one alert, and so does a severe PHQ-8 total.
 - A later complete answer to the same questions ends the alerts of the earlier ones; it raises its own where need be.
   A full red-flag screen also ends what a weekly check-in raised, as in the plan policy (docs/plan-policy.md).
-- Otherwise an alert stays until a clinician sets it inactive; making the same answers anew known never reopens it.
+- A clinician's review that clears the answers ends the alerts they raised (gateway/work/reviews.py).
+- Otherwise an alert stays until a clinician sets it inactive; the answers that raised it never raise it again.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ async def changes(
     patient = response["subject"]["reference"]
     if await _is_outdated(store, context, response):
         return []
-    stored = [flag for flag in await every(store, context, f"Flag?subject={patient}") if _is_alert(flag)]
+    stored = await _stored(store, context, patient)
     raised = [labelled_like(response, _flag(alert, response)) for alert in alerts]
     values = {_value(flag) for flag in raised}
     ended = [
@@ -85,6 +86,18 @@ async def changes(
     ]
     there = {_value(flag) for flag in stored}
     return [*(created(flag) for flag in raised if _value(flag) not in there), *ended]
+
+
+async def endings(store: Store, context: AccessContext, response: JSON, when: str) -> list[Change]:
+    """The end of every alert that this response raised; `when` is a FHIR dateTime."""
+    stored = await _stored(store, context, response["subject"]["reference"])
+    own = [flag for flag in stored if _value(flag).startswith(f"{response['id']}/")]
+    return [updated(flag, _ended(flag, when)) for flag in own if flag["status"] == "active"]
+
+
+async def _stored(store: Store, context: AccessContext, patient: str) -> list[JSON]:
+    found = await every(store, context, f"Flag?subject={patient}")
+    return [flag for flag in found if any(i.get("system") == ALERT_IDENTIFIER for i in flag.get("identifier", ()))]
 
 
 def _mood(scores: Sequence[Score]) -> list[Alert] | None:
@@ -140,10 +153,6 @@ def _flag(alert: Alert, response: JSON) -> JSON:
 
 def _ended(flag: JSON, when: str) -> JSON:
     return {**flag, "status": "inactive", "period": {**flag["period"], "end": when}}
-
-
-def _is_alert(flag: JSON) -> bool:
-    return any(identifier.get("system") == ALERT_IDENTIFIER for identifier in flag.get("identifier", ()))
 
 
 def _value(flag: JSON) -> str:

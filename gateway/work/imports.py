@@ -21,7 +21,7 @@ from gateway.store.errors import Busy, StorageFailed, StoreError
 from gateway.work import jobs
 from gateway.work.engine import engine_context
 from gateway.work.jobs import ImportJob
-from gateway.work.planning import Occasion, propose
+from gateway.work.planning import propose
 from gateway.work.records import labelled_like
 from gateway.work.step_days import day_changes, stored_days
 from gateway.work.workplace import Workplace
@@ -96,8 +96,8 @@ async def run(workplace: Workplace, job: ImportJob, stopping: threading.Event) -
         ended = jobs.finish(session, job.id, records=records, now_us=workplace.store.clock(), failure=failure)
     jobs.discard(ended)
     if records:
-        occasion = Occasion(f"Patient/{job.patient_id}", workplace.now())
-        await propose(workplace.store, engine_context(f"import-{job.id}"), occasion)
+        context = engine_context(f"import-{job.id}")
+        await propose(workplace.store, context, f"Patient/{job.patient_id}", workplace.now())
 
 
 def patient_context(job: ImportJob) -> AccessContext:

@@ -40,6 +40,7 @@ class ImportJob(SQLModel, table=True):
     patient     key of the Patient; patient_id its logical id
     path        the file; it is deleted when the job is done or failed
     kind        what the file is: `apple-health`
+    mark        what the browser calls the file (its size and time), so that an upload can be resumed with the same one
     bytes_done  how much of the file the child has read; while uploading, the length of the file says how much arrived
     records     resources made from it so far
     message     the code of a reason for failure, an entry `import.failed.<code>` of the message catalogue
@@ -52,6 +53,7 @@ class ImportJob(SQLModel, table=True):
     patient_id: str = Field(sa_type=Text)
     path: str = Field(sa_type=Text, repr=False)
     kind: str = Field(sa_type=Text)
+    mark: str = Field(default="", sa_type=Text)
     state: str = Field(default=State.UPLOADING, sa_type=Text)
     bytes_done: int = Field(default=0, sa_type=BigInteger)
     bytes_total: int = Field(default=0, sa_type=BigInteger)
@@ -73,7 +75,15 @@ class ImportJob(SQLModel, table=True):
 
 
 def create(
-    session: Session, *, patient: int, patient_id: str, folder: Path, kind: str, bytes_total: int, now_us: int
+    session: Session,
+    *,
+    patient: int,
+    patient_id: str,
+    folder: Path,
+    kind: str,
+    bytes_total: int,
+    now_us: int,
+    mark: str = "",
 ) -> ImportJob:
     """A job that waits for its file; its name tells nothing about the person."""
     job_id = new_id()
@@ -83,6 +93,7 @@ def create(
         patient_id=patient_id,
         path=str(folder / f"{job_id}.part"),
         kind=kind,
+        mark=mark,
         bytes_total=bytes_total,
         created=now_us,
     )

@@ -18,10 +18,16 @@ COMPLETE = ("completed", "amended")
 
 
 async def completed(store: Store, context: AccessContext, work: Work) -> JSON | None:
-    """The response as it is now; None when it is unfinished, deleted, or not (or no longer) the engine's to see."""
+    """
+    The response; None when it is unfinished, deleted, or not (or no longer) the engine's to see.
+
+    None, too, when there is a later version: another piece of work is about that one.
+    """
     try:
         found = await store.read(context, work.type, work.resource)
     except (NotFound, Gone):
+        return None
+    if found.version > work.version:
         return None
     assert found.body is not None, "a deleted resource is Gone"
     response: JSON = json.loads(found.body)

@@ -15,7 +15,7 @@ from gateway.store.errors import StoreError
 from gateway.store.outbox import Work
 from gateway.store.sqlite import Database
 from gateway.store.store import Store
-from gateway.work import imports, planning, scoring
+from gateway.work import imports, planning, reviews, scoring
 from gateway.work.engine import publish_engine
 from gateway.work.published import publish_knowledge
 from gateway.work.workplace import Handler, Workplace
@@ -23,6 +23,7 @@ from gateway.work.workplace import Handler, Workplace
 HANDLERS: Mapping[str, Handler] = {
     "score": scoring.handle,
     "plan": planning.handle,
+    reviews.KIND: reviews.handle,
 }
 
 IDLE_SECONDS = 0.15

@@ -33,6 +33,7 @@ CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
 
 RESOURCES: dict[str, tuple[dict[str, Any], int]] = {
     "demographics": ({"resourceType": "Patient", "id": "a"}, OTHER_CLINIC),
+    "demographics it wrote": ({"resourceType": "Patient", "id": "a"}, CLINIC),
     "own record": ({"resourceType": "Condition", **SUBJECT}, CLINIC),
     "others' record": ({"resourceType": "Condition", **SUBJECT}, OTHER_CLINIC),
     "prom": (ANSWERS, 0),
@@ -41,6 +42,7 @@ RESOURCES: dict[str, tuple[dict[str, Any], int]] = {
     "sensor": (OBSERVATION | {"category": [{"coding": [{"system": CATEGORY, "code": "activity"}]}]}, 0),
     "plan": ({"resourceType": "CarePlan", **SUBJECT}, CLINIC),
     "consent": ({"resourceType": "Consent", "patient": {"reference": "Patient/a"}}, 0),
+    "consent it filed": ({"resourceType": "Consent", "patient": {"reference": "Patient/a"}}, CLINIC),
     "mixed": ({"resourceType": "Bundle", "entry": [{"resource": OBSERVATION}]}, CLINIC),
     "open": ({"resourceType": "Questionnaire"}, 0),
 }

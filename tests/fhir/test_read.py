@@ -108,6 +108,7 @@ def test_elements_and_summary_are_tagged_subsetted_and_keep_decimals(client: Cli
     elements = client.get(f"{url}?_elements=value")
     assert set(elements.json) == {"resourceType", "id", "meta", "status", "code", "valueQuantity"}
     assert b'"value":1.50' in elements.content
+    assert client.get(f"{url}?_elements=Observation.value").content == elements.content
     assert elements.json["meta"]["tag"][-1]["code"] == "SUBSETTED"
     assert "note" not in client.get(f"{url}?_summary=true").json
     assert set(client.get(f"{url}?_summary=text").json) == {"resourceType", "id", "meta", "status", "code", "text"}
@@ -149,3 +150,9 @@ def test_an_encoded_slash_does_not_change_the_route(client: Client, patient: Res
     assert client.get(f"Patient%2F{stored['id']}").status == 404
     assert client.get(f"{BASE}/Patient/{stored['id']}%2F_history").status == 404
     assert client.get(f"%50atient/{stored['id']}").status == 200
+
+
+def test_the_ten_thousandth_read_is_as_good_as_the_first(client: Client, patient: Resource) -> None:
+    """Whatever counts up while reading must not bring the endpoint down."""
+    url = f"Patient/{client.created(patient)['id']}"
+    assert {client.get(url).status for _ in range(12_000)} == {200}

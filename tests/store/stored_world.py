@@ -6,6 +6,7 @@ what the oracle of `consent.decide` needs to know is kept beside.
 
 from __future__ import annotations
 
+import random
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -70,6 +71,25 @@ def _inside(carried: JSON, number: int) -> JSON:
     return completed(carried) | {"id": f"inner{number}"}
 
 
+def by_code(rng: random.Random) -> JSON:
+    """A Consent whose only condition is a code: everything but that, or nothing else."""
+    root: JSON = {"type": "permit", "actor": worlds.some(rng, worlds.ACTORS, worlds.actor)}
+    root["action"] = [worlds.action(each) for each in ("access", "collect", "disclose")]
+    codes = [worlds.concept(*token) for token in rng.sample(worlds.TOKENS, 2)]
+    if rng.random() < 0.7:
+        root["provision"] = [{"type": "deny", "code": codes}]
+    else:
+        root["code"] = codes
+    whose = {"reference": rng.choice(worlds.PATIENTS)}
+    return worlds.consent(rng, "code") | {"status": "active", "patient": whose, "provision": root}
+
+
+def with_component(rng: random.Random, patient_reference: str) -> JSON:
+    """A plain Observation with a code of its own and one of a component."""
+    made = worlds.observation(rng, {"reference": patient_reference}, rng.choice(worlds.DAYS))
+    return completed(made | {"component": [{"code": worlds.concept(*rng.choice(worlds.TOKENS))}]})
+
+
 class Clock:
     """The store's clock, set by hand."""
 
@@ -131,13 +151,19 @@ class StoredWorld:
         self.kept: dict[tuple[str, str], Kept] = {}
         self.consents: dict[str, JSON] = {}
         self.relationships = list(world.relationships)
+        self.by_code: list[JSON] = []
         self.last_written = 0
 
     async def load(self) -> None:
         for reference in worlds.PATIENTS:
             await self.write({"resourceType": "Patient"}, reference.split("/")[1], organization=None)
+        self.by_code = [by_code(self.rng) for _ in range(3)]
+        self.world.consents += self.by_code
         for document in self.world.consents:
             await self.consent(document)
+        for number, document in enumerate(self.by_code):
+            coded = with_component(self.rng, document["patient"]["reference"])
+            await self.write(coded, f"coded{number}", organization=None)
         for resource, facts in sorted(self.world.resources, key=lambda pair: pair[0]["id"]):
             self.clock.now = max(self.clock.now, facts.effective[0] if facts.effective[0] > 0 else 0) % 2**60
             author = next((each for each in worlds.ORGANIZATIONS if worlds.key(each) == facts.author), None)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from consent.requests import Request, resource_facts
-from consent.vocabulary import Action
+from consent.vocabulary import PURPOSES, Action
 from gateway.access import AccessContext
 from gateway.r4.identity import key_of, new_id
 from gateway.store import guard
@@ -23,11 +23,11 @@ from gateway.store.store import Store
 from tests.consent import worlds
 from tests.consent.worlds import World
 from tests.store.actors import create
-from tests.store.stored_world import Clock, StoredWorld, completed, context_of, opened
+from tests.store.stored_world import Clock, StoredWorld, completed, context_of, opened, with_component
 
 DECISIONS = int(os.environ.get("BACKBRIDGE_DECISIONS", "50000"))
 REQUESTS = 60
-WRITES = 6
+WRITES = 10
 
 
 def test_every_decision_of_the_store_is_the_oracles(tmp_path: Path, empty_database: Path) -> None:
@@ -119,9 +119,7 @@ async def wrongly_searched(
 
 async def refused_or_written(stored: StoredWorld, seen: Counter[str]) -> list[str]:
     """A new resource is stored where every patient it names permits it, else refused."""
-    asked = replace(stored.world.request(), action=Action.WRITE)
-    drawn = completed(worlds.resource(stored.rng, "new"))
-    body = {key: value for key, value in drawn.items() if key != "id"}
+    asked, body = attempt(stored)
     if body["resourceType"] in ("Patient", "Consent"):
         return []
     organization = stored.rng.choice((None, *worlds.ORGANIZATIONS))
@@ -146,6 +144,24 @@ async def refused_or_written(stored: StoredWorld, seen: Counter[str]) -> list[st
         stored.last_written = asked.now_us
     count(seen, "create", expected)
     return [f"{asked} creates {body}: store {written}, oracle {expected}"] if written != expected else []
+
+
+def attempt(stored: StoredWorld) -> tuple[Request, worlds.JSON]:
+    """A request to create something: by anybody, by a patient, or by one whom a consent limits by code."""
+    rng = stored.rng
+    asked = replace(stored.world.request(), action=Action.WRITE)
+    body = completed(worlds.resource(rng, "new"))
+    del body["id"]
+    kind = rng.random()
+    if kind < 0.3:
+        whose = worlds.key(rng.choice(worlds.PATIENTS))
+        asked = Request(frozenset((whose,)), PURPOSES["PATRQT"], Action.WRITE, asked.now_us, whose)
+    elif kind < 0.6:
+        limited = rng.choice(stored.by_code)
+        named = worlds.key(limited["provision"]["actor"][0]["reference"]["reference"])
+        asked = Request(frozenset((named,)), PURPOSES["TREAT"], Action.WRITE, asked.now_us)
+        body = with_component(rng, limited["patient"]["reference"])
+    return asked, body
 
 
 def count(seen: Counter[str], kind: str, permitted: bool) -> None:

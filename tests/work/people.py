@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from consent.forms import Choice, sharing_consent
 from gateway.access import AccessContext
 from gateway.people import care
 from gateway.r4.identity import key_of
@@ -57,9 +58,11 @@ class Person:
     def key(self) -> int:
         return key_of("Patient", self.id)
 
-    async def answers(self, name: str, *, days_ago: float = 0, status: str = "completed", **changed: Any) -> str:
+    async def answers(
+        self, name: str, *, days_ago: float = 0, status: str = "completed", meta: JSON | None = None, **changed: Any
+    ) -> str:
         """Give the calm answers to an instrument, with changes; the id of the response."""
-        response = self._response(name, days_ago, status, changed)
+        response = self._response(name, days_ago, status, changed) | ({"meta": meta} if meta else {})
         [made] = await self.workplace.store.commit(self.context, [create(response)])
         return made.version.id
 
@@ -69,14 +72,16 @@ class Person:
         [made] = await self.workplace.store.commit(self.context, [update(response_id, response)])
         return made
 
-    async def answers_baseline(self, **changed: Any) -> None:
+    async def answers_baseline(self, *, meta: JSON | None = None, **changed: Any) -> None:
+        """Answer everything that comes before the first plan; changes are of the red-flag screen."""
         for name in BASELINE:
-            await self.answers(name, **(changed if name == "red-flag-screen" else {}))
+            await self.answers(name, meta=meta, **(changed if name == "red-flag-screen" else {}))
 
-    async def shares(self, *categories: str, action: str = "access") -> str:
+    async def shares(self, *categories: str, actions: tuple[str, ...] = ("access",)) -> None:
         """Permit the clinic these categories."""
-        [made] = await self.workplace.store.commit(self.context, [create(self._consent(categories, action))])
-        return made.version.id
+        choice = Choice(CLINIC, "Clinic", categories, ("TREAT",), "2020-01-01", "2100-01-01", actions)
+        permit = sharing_consent(self.reference, choice, language="en", now_us=self.workplace.store.clock())
+        await self.workplace.store.commit(self.context, [create(permit)])
 
     async def sees(self, query: str, context: AccessContext | None = None) -> list[JSON]:
         return await every(self.workplace.store, context or self.context, query)
@@ -104,34 +109,3 @@ class Person:
 
     def _time(self, days_ago: float) -> datetime:
         return self.workplace.now() - timedelta(days=days_ago)
-
-    def _consent(self, categories: tuple[str, ...], action: str) -> JSON:
-        system = "https://backbridge.example/fhir/CodeSystem/sharing-category"
-        return {
-            "resourceType": "Consent",
-            "status": "active",
-            "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
-            "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
-            "patient": {"reference": self.reference},
-            "policy": [{"uri": "https://backbridge.example/policies/sharing"}],
-            "provision": {
-                "type": "permit",
-                "actor": [
-                    {
-                        "role": {
-                            "coding": [
-                                {
-                                    "system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType",
-                                    "code": "IRCP",
-                                }
-                            ]
-                        },
-                        "reference": {"reference": CLINIC},
-                    }
-                ],
-                "action": [
-                    {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentaction", "code": action}]}
-                ],
-                "class": [{"system": system, "code": category} for category in categories],
-            },
-        }

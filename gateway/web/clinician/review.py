@@ -69,8 +69,21 @@ async def clear(visit: ClinicVisit) -> Response:
     agent = visit.signed_in.session.reference
     moment = visit.dates.now.isoformat(timespec="milliseconds")
     made = review(f"Patient/{patient_id}", found.source, agent, moment)
-    await visit.site.store.commit(visit.context, [created(made)])
+    await visit.site.store.commit(visit.context, [created(made), *await _ended_alerts(visit, patient_id, found.source)])
     return visit.redirect(f"/patients/{patient_id}")
+
+
+async def _ended_alerts(visit: ClinicVisit, patient_id: str, source: str) -> list[Change]:
+    """The alerts that were raised from these answers."""
+    flags = await visit.reads.every("Flag", subject=f"Patient/{patient_id}")
+    raised = [f for f in flags if f["status"] == "active" and source in _sources(f)]
+    versions = [await visit.site.store.read(visit.context, "Flag", flag["id"]) for flag in raised]
+    return [changed(version, {"status": "inactive"}) for version in versions]
+
+
+def _sources(flag: JSON) -> list[str]:
+    details = (each.get("valueReference", {}).get("reference", "") for each in flag.get("extension", ()))
+    return [str(reference).partition("/_history/")[0] for reference in details]
 
 
 async def _page(visit: ClinicVisit, errors: dict[str, str]) -> Response:

@@ -217,7 +217,7 @@ def _holds(condition: JSON, given: Sequence[JSON]) -> bool:
     kind, wanted = next((name[len("answer") :], value) for name, value in condition.items() if name[:6] == "answer")
     values = [_comparable(answer.get(f"value{kind}")) for answer in given if f"value{kind}" in answer]
     compare = _COMPARISONS[operator]
-    return any(compare(value, _comparable(wanted)) for value in values)
+    return any([compare(value, _comparable(wanted)) for value in values])
 
 
 def _comparable(value: Any) -> Any:

@@ -17,6 +17,7 @@ from gateway.work.jobs import ImportJob, State
 
 KIND = "apple-health"
 PIECE_BYTES = 4_000_000
+_LONGEST_MARK = 64
 _TOKEN_HEADER = "x-csrf-token"  # noqa: S105 - the name of a header
 # An export is a ZIP archive, or the XML file in it.
 _BEGINNINGS = (b"PK\x03\x04", b"<?xml", b"\xef\xbb\xbf<?xml")
@@ -42,16 +43,17 @@ async def upload(visit: PatientVisit) -> Response:
 
 
 async def begin(visit: PatientVisit) -> Response:
-    """A new upload in pieces: its id, and how long a piece may be."""
+    """An upload in pieces: its id, how long a piece may be, and where to go on when the same file was begun before."""
     visit.check_form(visit.request.headers.get(_TOKEN_HEADER, ""))
     total = visit.query("size")
     if not total.isdigit() or not 0 < int(total) <= _limit(visit):
         return _said(visit, "too-large", 413)
+    mark = visit.query("mark")[:_LONGEST_MARK]
     try:
-        job = await _create(visit, int(total))
+        job = await asyncio.to_thread(_begun, visit, int(total), mark) or await _create(visit, int(total), mark)
     except UploadRefused:
         return _said(visit, "one-at-a-time", 409)
-    return JSONResponse({"id": job.id, "piece": PIECE_BYTES, "offset": 0}, status_code=201)
+    return JSONResponse({"id": job.id, "piece": PIECE_BYTES, "offset": job.arrived}, status_code=201)
 
 
 async def piece(visit: PatientVisit) -> Response:
@@ -111,11 +113,19 @@ def _words(visit: PatientVisit, job: ImportJob) -> str:
     return visit.messages(f"import.state.{job.state}", records=visit.messages.number(job.records))
 
 
-async def _create(visit: PatientVisit, total: int) -> ImportJob:
-    return await asyncio.to_thread(_created, visit, total)
+def _begun(visit: PatientVisit, total: int, mark: str) -> ImportJob | None:
+    """The unfinished upload of the same file."""
+    with visit.site.database.reading() as session:
+        own = jobs.of_patient(session, visit.patient_key)
+    same = (job for job in own if job.state == State.UPLOADING and (job.bytes_total, job.mark) == (total, mark))
+    return next(same, None)
 
 
-def _created(visit: PatientVisit, total: int) -> ImportJob:
+async def _create(visit: PatientVisit, total: int, mark: str = "") -> ImportJob:
+    return await asyncio.to_thread(_created, visit, total, mark)
+
+
+def _created(visit: PatientVisit, total: int, mark: str) -> ImportJob:
     """One open import a person: a disk is not for filling. What was never finished makes room."""
     folder = visit.site.settings.home / "imports"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -134,6 +144,7 @@ def _created(visit: PatientVisit, total: int) -> ImportJob:
             folder=folder,
             kind=KIND,
             bytes_total=total,
+            mark=mark,
             now_us=visit.now_us,
         )
     for job in (*late, *unfinished):

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from gateway.web.dates import read_moment
+from gateway.web.figures import steps_ring
 from gateway.web.patient import questionnaires
 from gateway.web.patient.recipients import recipients
 from gateway.web.plans import IS_WEEKLY_PLAN, Plan, current, plan
@@ -61,6 +62,7 @@ async def today(visit: PatientVisit) -> Response:
         "plan": followed,
         "waiting": next((p for p in plans if p.status == "draft"), None),
         "so_far": days[0].steps,
+        "ring": steps_ring(days[0].steps, followed.steps, visit.messages) if followed and followed.steps else "",
         "done": done,
         "lesson": followed.lesson(visit.dates.today) if followed else None,
         "screening": open_flags,
