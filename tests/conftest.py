@@ -23,7 +23,7 @@ def pytest_configure() -> None:
 
 
 # Settings of the test run itself, not of a gateway.
-_SWITCHES = {"BACKBRIDGE_FUZZ", "BACKBRIDGE_BENCH_MB", "BACKBRIDGE_DECISIONS"}
+_SWITCHES = {"BACKBRIDGE_FUZZ", "BACKBRIDGE_BENCH_MB", "BACKBRIDGE_DECISIONS", "BACKBRIDGE_REQUESTS"}
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,9 @@ from typing import Any
 # Enough for any name or title; a longer query value is cut the same way, so that it still matches.
 MAX_CHARS = 200
 
+# Letters with a stroke or joined, which Unicode does not take apart: Ødegård is found by odegard, Łódź by lodz.
+_PLAIN = str.maketrans({"ø": "o", "đ": "d", "ð": "d", "ł": "l", "ħ": "h", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th"})
+
 _ADDRESS = ("city", "district", "state", "postalCode", "country", "text")
 
 
@@ -17,7 +20,8 @@ def normalised(text: str) -> str:
     if not text.isascii():
         decomposed = unicodedata.normalize("NFKD", text).casefold()
         # Folding can bring accents back (U+0130), so they are taken off last.
-        text = "".join(c for c in unicodedata.normalize("NFKD", decomposed) if not unicodedata.combining(c))
+        bare = "".join(c for c in unicodedata.normalize("NFKD", decomposed) if not unicodedata.combining(c))
+        text = bare.translate(_PLAIN)
     return " ".join(text.casefold().split())[:MAX_CHARS]
 
 

@@ -8,6 +8,7 @@ See docs/decisions/0003-keys-from-ids.md.
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import re
 import secrets
@@ -35,8 +36,12 @@ class _Sequence:
 
     def __init__(self) -> None:
         self._last = 0
-        self._random = random.Random(secrets.randbits(128))  # noqa: S311
         self._lock = threading.Lock()
+        self.reseed()
+
+    def reseed(self) -> None:
+        """To be called in the child of a fork, which would otherwise hand out the ids of its parent."""
+        self._random = random.Random(secrets.randbits(128))  # noqa: S311
 
     def next(self) -> int:
         elapsed_ms = int(time.time() * 1000) - _EPOCH_MS
@@ -46,6 +51,7 @@ class _Sequence:
 
 
 _sequence = _Sequence()
+os.register_at_fork(after_in_child=_sequence.reseed)
 
 
 def new_id() -> str:

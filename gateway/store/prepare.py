@@ -19,7 +19,7 @@ from gateway.r4.identity import is_server_id, key_of
 from gateway.r4.issues import Issue
 from gateway.r4.json_text import replace_strings, stored_form
 from gateway.r4.validate import Validator
-from gateway.store import facts
+from gateway.store import facts, registration
 from gateway.store.changes import DELETE, POST, PUT, Change, Create, Delete, Update, instant
 from gateway.store.errors import Forbidden, Invalid, UnsupportedConsent
 from gateway.store.query import Search
@@ -38,6 +38,7 @@ class Prepared:
     head, tail    the stored body around its version stamp
     may_assign    whether this client may choose this id, where no such resource exists
     condition     If-None-Exist, searched again inside the transaction
+    registers     for a Patient with a verified NHS number: who has it already, among all patients there are
     expected      for conditions of a transaction: the key that the match had when references were resolved, 0 for none
     """
 
@@ -55,6 +56,7 @@ class Prepared:
     condition: Search | None = None
     expected: int | None = None
     consent: CompiledConsent | None = None
+    registers: Search | None = None
 
     def body(self, version: int, updated: int) -> bytes:
         stamp = f'"versionId":"{version}","lastUpdated":"{instant(updated)}"'
@@ -114,6 +116,8 @@ class Preparer:
             prepared.may_assign = _may_assign(context, logical_id)
         else:
             prepared.method, prepared.condition = POST, change.condition
+            if resource_type == "Patient" and context.organization is not None:
+                prepared.registers = registration.everywhere(resource)
         if resource_type == "Consent":
             _refuse_unless_theirs(context, resource)
             prepared.consent = self.rules(resource)

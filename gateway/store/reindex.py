@@ -1,4 +1,4 @@
-"""`backbridge reindex`: compute facts, index rows and consent rules anew from the stored bodies, while the gateway runs.
+"""`backbridge reindex`: facts, index rows and consent rules, computed anew from stored bodies while the gateway runs.
 
 For when their one function changed. Each batch is one transaction under the writers' lock, so requests get their turn
 in between and a run that is interrupted can simply be started again.

@@ -12,7 +12,7 @@ from functools import partial
 from gateway.access import AccessContext
 from gateway.r4.identity import LOGICAL_ID, key_of, new_id
 from gateway.settings import Settings
-from gateway.store import reader
+from gateway.store import reader, registration
 from gateway.store.audit import Look, ReadAudit
 from gateway.store.changes import Change, Committed, Create, HistoryPage, SearchPage, Version
 from gateway.store.cursor import Cursors
@@ -181,7 +181,7 @@ class Store:
         resolved = dict(references)
         expected: dict[int, int] = {}
         for number, change in enumerate(changes):
-            if isinstance(change, Create) and change.condition is not None and len(changes) > 1:
+            if isinstance(change, Create) and len(changes) > 1 and _may_exist(context, change):
                 expected[number] = await self._match(context, change, number, resolved)
             if not (expected.get(number) or _alias(change) is None):
                 resolved[str(_alias(change))] = f"{change.type}/{ids[number]}"
@@ -201,9 +201,11 @@ class Store:
         return prepared
 
     async def _match(self, context: AccessContext, change: Create, number: int, resolved: dict[str, str]) -> int:
-        """The key of what a conditional create of a transaction finds, 0 for nothing; its alias then means that."""
-        assert change.condition is not None, "only conditional creates are matched"
-        found = await self._found(context, change.condition)
+        """The key of what a create of a transaction stands for already, 0 for nothing; its alias then means that."""
+        found = await self._found(context, change.condition) if change.condition is not None else []
+        registered = registration.everywhere(change.resource) if change.type == "Patient" else None
+        if not found and registered is not None and context.organization is not None:
+            found = (await self._found(replace(context, bypass=True), registered))[:1]
         if len(found) > 1:
             raise SeveralMatches(entry=number)
         if not found:
@@ -235,6 +237,10 @@ def _id_of(change: Change) -> str:
     if not LOGICAL_ID.match(logical_id):
         raise NotFound
     return logical_id
+
+
+def _may_exist(context: AccessContext, change: Create) -> bool:
+    return change.condition is not None or (change.type == "Patient" and context.organization is not None)
 
 
 def _alias(change: Change) -> str | None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from consent.standing import relationship_grants, self_grants
 from gateway.access import AccessContext
@@ -17,7 +17,6 @@ from gateway.r4.identity import key_of, new_id
 from gateway.store import guard, outbox
 from gateway.store.changes import DELETE, METHODS, POST, PUT, Committed, Outcome, Version
 from gateway.store.errors import (
-    Busy,
     IdNotAllowed,
     NotFound,
     SeveralMatches,
@@ -27,14 +26,14 @@ from gateway.store.errors import (
 )
 from gateway.store.facts import COLUMNS
 from gateway.store.prepare import Prepared
-from gateway.store.rows import Pending
+from gateway.store.rows import Pending, Row, insert
 from gateway.store.search import Searcher
 from gateway.store.sqlite import Database
 from gateway.store.tables import FAR_FUTURE
 
 
 class Stale(Exception):
-    """A conditional reference now stands for another resource than when it was resolved: prepare again."""
+    """Prepare again: a condition now finds another resource than before, or another process took one of the ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ class Writer:
             return self._transaction(commits)
         except sqlite3.IntegrityError:
             if len(commits) == 1:
-                return [Busy()]
+                return [Stale()]
             return [self.write([commit])[0] for commit in commits]
         except sqlite3.OperationalError:
             return [StorageFailed()] * len(commits)
@@ -115,17 +114,22 @@ class _Transaction:
         if self._depends_on_pending(commit):
             self.pending.flush(self._connection)
         staged = _Staged(self, commit)
+        self._connection.execute("SAVEPOINT attempt")
         try:
-            results = [staged.apply(number, change) for number, change in enumerate(commit.changes)]
+            results = staged.apply_all(commit.changes)
         except (StoreError, Stale) as refusal:
             self._seq = seq
+            self._connection.execute("ROLLBACK TO attempt")
             return refusal
+        finally:
+            self._connection.execute("RELEASE attempt")
         self.pending.merge(staged.pending)
         return results
 
     def _depends_on_pending(self, commit: Commit) -> bool:
         """Whether the checks of a commit must see what earlier commits of this group have staged."""
-        if any(change.condition is not None or change.pk in self.pending.touched for change in commit.changes):
+        searches = any(change.condition is not None or change.registers is not None for change in commit.changes)
+        if searches or any(change.pk in self.pending.touched for change in commit.changes):
             return True
         if all(change.method == POST and change.facts is not None for change in commit.changes):
             named = {patient for change in commit.changes if change.facts for patient in change.facts.named}
@@ -136,13 +140,39 @@ class _Transaction:
     def now(self) -> int:
         return self._now
 
+    def write_now(self, rows: Mapping[str, Sequence[Row]]) -> None:
+        """Write rows that checks of the same commit depend on; a refusal takes them back."""
+        for table, several in rows.items():
+            insert(self._connection, table, several)
+
     def next_seq(self) -> int:
         self._seq += 1
         return self._seq
 
-    def matches(self, context: AccessContext, change: Prepared) -> list[Version]:
-        assert change.condition is not None, "only conditional changes are matched"
-        return self._searcher.first(self._connection, context, change.condition, self._now, limit=2)
+    def match(self, context: AccessContext, change: Prepared) -> Version | None:
+        """What the condition of a create finds in the context's own world; SeveralMatches for more than one."""
+        if change.condition is None:
+            return None
+        found = self._searcher.first(self._connection, context, change.condition, self._now, limit=2)
+        if len(found) > 1:
+            raise SeveralMatches
+        return found[0] if found else None
+
+    def registered(self, context: AccessContext, change: Prepared) -> Version | None:
+        """Whoever has this NHS number already, visible to the context or not (see gateway.store.registration)."""
+        if change.registers is None:
+            return None
+        everywhere = replace(context, bypass=True)
+        found = self._searcher.first(self._connection, everywhere, change.registers, self._now, limit=1)
+        return found[0] if found else None
+
+    def is_cared_for(self, organisation: int, patient: int) -> bool:
+        row = self._connection.execute(
+            "SELECT 1 FROM care_relationship"
+            " WHERE organisation = ? AND patient = ? AND valid_from <= ? AND valid_to > ?",
+            (organisation, patient, self._now, self._now),
+        ).fetchone()
+        return row is not None
 
     def current(self, context: AccessContext, change: Prepared) -> _Current | None:
         facts = ", ".join(f"r.{column}" for column in COLUMNS)
@@ -210,6 +240,12 @@ class _Staged:
             and (change.method == POST or (change.may_assign and transaction.current(commit.context, change) is None))
         }
 
+    def apply_all(self, changes: Sequence[Prepared]) -> list[Committed]:
+        """Registrations first: what else is written about a person may depend on who cares for them."""
+        order = sorted(range(len(changes)), key=lambda number: changes[number].registers is None)
+        results = {number: self.apply(number, changes[number]) for number in order}
+        return [results[number] for number in range(len(changes))]
+
     def apply(self, number: int, change: Prepared) -> Committed:
         try:
             if change.method == POST:
@@ -222,18 +258,25 @@ class _Staged:
             raise
 
     def _create(self, change: Prepared) -> Committed:
-        if change.condition is not None:
-            found = self._transaction.matches(self._context, change)
-            if len(found) > 1:
-                raise SeveralMatches
-            matched = key_of(found[0].type, found[0].id) if found else 0
-            if change.expected is not None and change.expected != matched:
-                raise Stale
-            if found:
-                return Committed(found[0], "matched")
+        matched = self._transaction.match(self._context, change)
+        known = matched or self._transaction.registered(self._context, change)
+        if change.expected is not None and change.expected != (key_of(known.type, known.id) if known else 0):
+            raise Stale
+        if matched is not None:
+            return Committed(matched, "matched")
+        if known is not None:
+            return self._link(change, known)
         author = self._context.organization_key
         self._refuse_unless_writable(change, author)
         return self._store(change, "created", 1, author, self._transaction.now)
+
+    def _link(self, change: Prepared, known: Version) -> Committed:
+        """The organisation cares for a person who is registered already; it learns that registration succeeded."""
+        patient = key_of(known.type, known.id)
+        if not self._transaction.is_cared_for(self._context.organization_key, patient):
+            self._transaction.write_now(self._relationship(patient))
+        self._audited("link", change, known.version, (patient,))
+        return Committed(known, "created")
 
     def _update(self, change: Prepared) -> Committed:
         current = self._transaction.current(self._context, change)
@@ -313,12 +356,15 @@ class _Staged:
         self.pending.add(
             "resource", [(change.pk, change.kind, change.id, version, now, created, deleted, seq, *facts)]
         )
-        context = self._context
         patients = change.facts.named if change.facts else self._carried_over(change, version, facts)
         if len(patients) > 1:
             self.pending.add("named_patient", [(change.pk, version, patient) for patient in patients])
-        who = (now, context.agent, context.organization or "", context.client, int(context.purpose))
-        what = (context.activity, context.request_id, METHODS[change.method].lower(), change.kind, change.id, version)
+        self._audited(METHODS[change.method].lower(), change, version, patients)
+
+    def _audited(self, interaction: str, change: Prepared, version: int, patients: Sequence[int]) -> None:
+        context = self._context
+        who = (self._transaction.now, context.agent, context.organization or "", context.client, int(context.purpose))
+        what = (context.activity, context.request_id, interaction, change.kind, change.id, version)
         self.pending.add("write_audit", [(*who, *what, patient, int(context.bypass)) for patient in patients or (0,)])
 
     def _carried_over(self, change: Prepared, version: int, facts: tuple[int, ...]) -> tuple[int, ...]:
@@ -337,16 +383,20 @@ class _Staged:
 
     def _open_relationship(self, change: Prepared) -> None:
         """A new patient may see their own record; whoever registered them cares for them (architecture rule 5b)."""
-        now = self._transaction.now
-        grants = [(*grant, change.pk) for grant in self_grants(change.pk)]
-        own = self._context.organization_key
-        if own:
-            key = key_of("CareRelationship", new_id())
-            opened_by = self._context.actors[0] if self._context.actors else 0
-            row = (key, own, change.pk, now, FAR_FUTURE, opened_by, "registration")
-            self.pending.add("care_relationship", [row])
-            grants += [(*grant, key) for grant in relationship_grants(own, change.pk, now, FAR_FUTURE)]
-        self.pending.add("grant_row", grants)
+        self.pending.add("grant_row", [(*grant, change.pk) for grant in self_grants(change.pk)])
+        if self._context.organization is not None:
+            for table, rows in self._relationship(change.pk).items():
+                self.pending.add(table, rows)
+
+    def _relationship(self, patient: int) -> dict[str, list[Row]]:
+        """The rows by which the context's organisation cares for the patient from now on."""
+        now, own = self._transaction.now, self._context.organization_key
+        key = key_of("CareRelationship", new_id())
+        opened_by = self._context.actors[0] if self._context.actors else 0
+        return {
+            "care_relationship": [(key, own, patient, now, FAR_FUTURE, opened_by, "registration")],
+            "grant_row": [(*grant, key) for grant in relationship_grants(own, patient, now, FAR_FUTURE)],
+        }
 
     def _version(self, change: Prepared, version: int, updated: int, body: bytes | None) -> Version:
         method = DELETE if body is None else change.method

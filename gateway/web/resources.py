@@ -57,6 +57,14 @@ def is_synthetic(resource: JSON) -> bool:
     return any(tag.get("system") == SYNTHETIC_SYSTEM and tag.get("code") == SYNTHETIC for tag in tags)
 
 
+def labelled_like(source: JSON, resource: JSON) -> JSON:
+    """The resource, tagged as invented where its source is."""
+    if not is_synthetic(source):
+        return resource
+    tag = {"system": SYNTHETIC_SYSTEM, "code": SYNTHETIC}
+    return {**resource, "meta": {"tag": [tag]}}
+
+
 def codes(concept: JSON, system: str) -> list[str]:
     """The codes of one system in a CodeableConcept."""
     return [c["code"] for c in concept.get("coding", ()) if c.get("system") == system and "code" in c]

@@ -29,7 +29,7 @@ def build_router(store: Store, database: Database, settings: Settings) -> APIRou
         database=database,
         settings=settings,
         authenticator=authenticator,
-        hasher=SecretHasher(sign_in_key(settings.home)),
+        hasher=SecretHasher(sign_in_key(settings.home / "keys")),
         clock=store.clock,
         static=static,
         templates=environment(static),

@@ -13,7 +13,6 @@ from typing import Any
 from sqlmodel import col, select
 
 from gateway.access import AccessContext
-from gateway.store.errors import Gone, NotFound
 from gateway.store.outbox import WAITING, Work
 from gateway.store.store import Store
 from gateway.store.tables import Outbox

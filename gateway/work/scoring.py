@@ -1,4 +1,4 @@
-"""`score`: a completed questionnaire becomes scores (Observations) and, where an answer calls for it, alerts (Flags)."""
+"""`score`: a completed questionnaire becomes scores (Observations) and, where answers call for it, alerts (Flags)."""
 
 from __future__ import annotations
 

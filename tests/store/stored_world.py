@@ -145,6 +145,8 @@ class Kept:
 class StoredWorld:
     """Writes a world and answers for it."""
 
+    draw = staticmethod(worlds.resource)
+
     def __init__(self, world: World, store: Store, database: Database, clock: Clock) -> None:
         self.world, self.rng = world, world.rng
         self.store, self.database, self.clock = store, database, clock
@@ -209,7 +211,7 @@ class StoredWorld:
         """Some resources get other labels, codes, dates or patients; some are deleted; some come back."""
         for kept in [each for each in self.kept.values() if each.type != "Consent"]:
             if self.rng.random() < 0.35:
-                drawn = (worlds.resource(self.rng, kept.id) for _ in range(60))
+                drawn = (self.draw(self.rng, kept.id) for _ in range(60))
                 await self.correct(kept, next((each for each in drawn if each["resourceType"] == kept.type), kept.body))
             if self.rng.random() < 0.2:
                 await self.remove(kept)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gateway.r4.identity import is_server_id, key_of, new_id
 from gateway.r4.json_text import entry_resources, replace_strings, stored_form
 from gateway.store.errors import Gone, IdNotAllowed, Invalid, NotFound, SeveralMatches, VersionMismatch
+from gateway.store.registration import NHS_NUMBER_SYSTEM, verified
 from gateway.store.store import Store
 from tests.store.actors import CLINIC, OPEN, clinic, create, delete, observation, patient, person, search, update
 
@@ -189,3 +190,46 @@ def test_fresh_ids_rise_and_never_repeat() -> None:
     ids = [new_id() for _ in range(5_000)]
     assert ids == sorted(set(ids))
     assert all(map(is_server_id, ids))
+
+
+def registered(number: str = "9990000018", **more: object) -> dict[str, object]:
+    identifier = {"extension": [verified()], "system": NHS_NUMBER_SYSTEM, "value": number}
+    return {"resourceType": "Patient", "identifier": [identifier], **more}
+
+
+async def test_a_person_registered_by_two_organisations_is_one_patient_in_the_care_of_both(store: Store) -> None:
+    first, second = clinic(CLINIC), clinic("Organization/other-clinic")
+    made = await asyncio.gather(*(store.commit(who, [create(registered())]) for who in [first, second] * 8))
+    assert {committed[0].outcome for committed in made} == {"created"}
+    [logical_id] = {committed[0].version.id for committed in made}
+    for who in (first, second):
+        assert (await store.read(who, "Patient", logical_id)).version == 1
+        note = {"resourceType": "Condition", "subject": {"reference": f"Patient/{logical_id}"}}
+        await store.commit(who, [create(note)])
+        assert len((await store.search(who, search("Condition", f"patient={logical_id}"))).matches) == 1
+
+
+async def test_a_transaction_about_a_person_who_is_known_writes_to_their_record(store: Store) -> None:
+    [known] = await store.commit(clinic(CLINIC), [create(registered())])
+    note = create({"resourceType": "Condition", "subject": {"reference": "urn:uuid:1"}})
+    [made, linked] = await store.commit(
+        clinic("Organization/other-clinic"), [note, create(registered(), alias="urn:uuid:1")]
+    )
+    assert linked.version.id == known.version.id
+    assert f'"Patient/{known.version.id}"'.encode() in (made.version.body or b"")
+
+
+async def test_a_refused_transaction_does_not_link_the_organisation(store: Store) -> None:
+    [known] = await store.commit(clinic(CLINIC), [create(registered())])
+    other = clinic("Organization/other-clinic")
+    with pytest.raises(NotFound):
+        await store.commit(other, [create(registered()), create(observation(new_id()))])
+    with pytest.raises(NotFound):
+        await store.read(other, "Patient", known.version.id)
+
+
+async def test_an_unverified_number_links_nobody(store: Store) -> None:
+    bare = {"resourceType": "Patient", "identifier": [{"system": NHS_NUMBER_SYSTEM, "value": "9990000018"}]}
+    [one] = await store.commit(clinic(CLINIC), [create(bare)])
+    [two] = await store.commit(clinic("Organization/other-clinic"), [create(bare)])
+    assert one.version.id != two.version.id

@@ -73,9 +73,9 @@ class Person:
         return made
 
     async def answers_baseline(self, *, meta: JSON | None = None, **changed: Any) -> None:
-        """Answer everything that comes before the first plan; changes are of the red-flag screen."""
+        """Answer everything that comes before the first plan, a while ago; changes are of the red-flag screen."""
         for name in BASELINE:
-            await self.answers(name, meta=meta, **(changed if name == "red-flag-screen" else {}))
+            await self.answers(name, days_ago=0.01, meta=meta, **(changed if name == "red-flag-screen" else {}))
 
     async def shares(self, *categories: str, actions: tuple[str, ...] = ("access",)) -> None:
         """Permit the clinic these categories."""

@@ -132,6 +132,7 @@ async def test_the_clinic_sees_alerts_exactly_where_it_may_see_the_answers(anna:
 async def test_a_clinician_who_clears_the_answers_ends_their_alerts_and_the_plan_goes_on(
     anna: Person, worker: Worker, workplace: Workplace
 ) -> None:
+    await anna.shares("prom", actions=("access", "collect"))
     await anna.answers_baseline(rf_fever_unwell="yes")
     await worker.work_off()
     [screen] = await anna.sees(f"QuestionnaireResponse?questionnaire={questionnaire('red-flag-screen')}")

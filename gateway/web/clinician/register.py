@@ -36,6 +36,8 @@ def _read(visit: ClinicVisit, errors: Errors) -> Registration | None:
     number = _number(visit, errors)
     given, family = _name(visit, "given", errors), _name(visit, "family", errors)
     born = _born(visit, errors)
+    if not visit.form.has("checked"):
+        errors.add("checked", "register.error.checked")
     phone, email = _reached(visit, "phone", errors), _reached(visit, "email", errors)
     if errors or born is None:
         return None

@@ -152,6 +152,8 @@ def _provenance(visit: ClinicVisit, found: Plan, words: str) -> JSON:
         "agent": [who],
         "entity": [
             {"role": "revision", "what": {"reference": f"{found.reference}/_history/{found.version}"}},
+            # A Provenance has no patient of its own: naming them makes it part of their record.
+            {"role": "source", "what": {"reference": f"Patient/{visit.path('patient')}"}},
         ],
     }
 

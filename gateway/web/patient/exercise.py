@@ -7,6 +7,7 @@ from starlette.responses import Response
 from gateway.store.errors import NotFound
 from gateway.web.forms import Form
 from gateway.web.patient import answers as sheet
+from gateway.web.resources import labelled_like
 from gateway.web.visit import PatientVisit
 from gateway.web.writes import created
 from recommender import knowledge
@@ -32,7 +33,8 @@ async def report(visit: PatientVisit) -> Response:
             "patient/exercise.html", {**values, "errors": {"feedback": "exercise.missing"}}, status=422
         )
     given = {"exercise": exercise.id, "completed": "yes" if TAPS[tap] else "no", "feedback": tap}
-    await visit.site.store.commit(visit.context, [created(_response(visit, given))])
+    patient = await visit.reads.read("Patient", visit.patient_id)
+    await visit.site.store.commit(visit.context, [created(labelled_like(patient, _response(visit, given)))])
     return visit.redirect("/today")
 
 

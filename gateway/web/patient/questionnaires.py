@@ -11,6 +11,7 @@ from gateway.store.errors import NotFound
 from gateway.web.dates import read_moment
 from gateway.web.patient import answers as sheet
 from gateway.web.patient.answers import NotAnswered, Question
+from gateway.web.resources import labelled_like
 from gateway.web.screening import flag_of_one_answer, flags_of
 from gateway.web.visit import PatientVisit
 from gateway.web.writes import created, replaced, version_of
@@ -183,8 +184,11 @@ async def _save(
         authored=visit.dates.now.isoformat(timespec="milliseconds"),
         previous=draft,
     )
-    change = created(made) if draft is None else replaced(made, version_of(draft))
-    await visit.site.store.commit(visit.context, [change])
+    if draft is not None:
+        await visit.site.store.commit(visit.context, [replaced(labelled_like(draft, made), version_of(draft))])
+        return
+    patient = await visit.reads.read("Patient", visit.patient_id)
+    await visit.site.store.commit(visit.context, [created(labelled_like(patient, made))])
 
 
 def _question_page(
