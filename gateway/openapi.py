@@ -82,11 +82,7 @@ KINDS: dict[str, str] = {
 _RESULT = tuple(sorted(search_results.NAMES))
 # By code: query parameters, headers, what each success means.
 _SHAPES: dict[str, tuple[Sequence[str], Sequence[str], dict[str, str]]] = {
-    "read": (
-        sorted(read.KNOWN),
-        ("If-None-Match", "If-Modified-Since"),
-        {"200": "Resource", "304": ""},
-    ),
+    "read": (sorted(read.KNOWN), ("If-None-Match", "If-Modified-Since"), {"200": "Resource", "304": ""}),
     "vread": (sorted(read.KNOWN), ("If-None-Match", "If-Modified-Since"), {"200": "Resource", "304": ""}),
     "history-instance": (sorted(history.KNOWN), (), {"200": "Bundle"}),
     "history-type": (sorted(history.KNOWN), (), {"200": "Bundle"}),
@@ -113,7 +109,7 @@ def contract() -> JSON:
         "openapi": published["openapi"],
         "info": {"title": "Backbridge", "version": VERSION, "description": _ABOUT},
         "servers": [{"url": "http://127.0.0.1:8000", "description": "as `make run` starts it"}],
-        "paths": {**published["paths"], **{path: _health(text) for path, text in HEALTH.items()}, **_fhir_paths()},
+        "paths": {**published["paths"], **{path: _health(path) for path in HEALTH}, **_fhir_paths()},
         "components": components,
     }
 
@@ -207,11 +203,11 @@ def _schema(name: str) -> JSON:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _health(text: str) -> JSON:
-    answers = {"200": {"description": text}}
-    if text == HEALTH["/readyz"]:
-        answers["503"] = {"description": "Not yet, or not any more."}
-    return {"get": {"operationId": text.split()[1], "tags": ["health"], "summary": text, "responses": answers}}
+def _health(path: str) -> JSON:
+    answers = {"200": {"description": HEALTH[path]}}
+    if path == "/readyz":
+        answers["503"] = {"description": "The database does not answer."}
+    return {"get": {"operationId": path.strip("/"), "tags": ["health"], "responses": answers}}
 
 
 def _components() -> JSON:

@@ -1,4 +1,4 @@
-"""The daily steps of the invented people, in the form in which an import of a phone's export leaves them."""
+"""The daily steps of the invented people, as Observations like those of an import."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _days(person: Person, first: date, last: date, begun: date, zone: ZoneInfo) 
 def _day(day: date, steps: int, hours: int, zone: ZoneInfo) -> DailySteps:
     begins = datetime.combine(day, time(), zone)
     return DailySteps(
-        platform="apple-health",
+        platform="synthetic",
         date=day,
         steps=steps,
         begins_at=begins,

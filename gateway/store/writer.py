@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from consent.standing import relationship_grants, self_grants
@@ -114,17 +115,29 @@ class _Transaction:
         if self._depends_on_pending(commit):
             self.pending.flush(self._connection)
         staged = _Staged(self, commit)
-        self._connection.execute("SAVEPOINT attempt")
         try:
-            results = staged.apply_all(commit.changes)
+            with self._savepoint(any(change.registers is not None for change in commit.changes)):
+                results = staged.apply_all(commit.changes)
         except (StoreError, Stale) as refusal:
             self._seq = seq
-            self._connection.execute("ROLLBACK TO attempt")
             return refusal
-        finally:
-            self._connection.execute("RELEASE attempt")
         self.pending.merge(staged.pending)
         return results
+
+    @contextmanager
+    def _savepoint(self, needed: bool) -> Iterator[None]:
+        """Takes back what was written while checking, where something may be."""
+        if not needed:
+            yield
+            return
+        self._connection.execute("SAVEPOINT attempt")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK TO attempt")
+            raise
+        finally:
+            self._connection.execute("RELEASE attempt")
 
     def _depends_on_pending(self, commit: Commit) -> bool:
         """Whether the checks of a commit must see what earlier commits of this group have staged."""

@@ -38,7 +38,9 @@ def resource(rng: random.Random, logical_id: str) -> JSON:
 
 
 def type_of(logical_id: str) -> str:
-    return TYPES[int(logical_id.removeprefix("r")) % len(TYPES)]
+    if logical_id not in IDS:
+        return "Patient" if f"Patient/{logical_id}" in PATIENTS else "Observation"
+    return TYPES[IDS.index(logical_id) % len(TYPES)]
 
 
 def _person(rng: random.Random) -> JSON:
@@ -57,9 +59,10 @@ def _person(rng: random.Random) -> JSON:
 
 
 def _observation(rng: random.Random) -> JSON:
+    own, inner = rng.sample(TOKENS, 2)
     made: JSON = {
         "status": rng.choice(("final", "preliminary")),
-        "code": concept(*rng.choice(TOKENS)),
+        "code": concept(*own),
         "subject": _patient(rng),
         "effectiveDateTime": rng.choice(DAYS),
         "performer": [_ref(rng, rng.choice(("Practitioner", "Organization")))],
@@ -70,7 +73,7 @@ def _observation(rng: random.Random) -> JSON:
     if rng.random() < 0.8:
         made["valueQuantity"] = {"value": float(rng.choice(NUMBERS)), "system": UNIT, "code": "cm"}
     if rng.random() < 0.3:
-        made["component"] = [{"code": concept(*rng.choice(TOKENS)), "valueQuantity": {"value": 1, "code": "cm"}}]
+        made["component"] = [{"code": concept(*inner), "valueQuantity": {"value": 1, "system": UNIT, "code": "cm"}}]
     if rng.random() < 0.3:
         made["hasMember"] = [_ref(rng, "Observation")]
     return made
@@ -237,16 +240,16 @@ def sort(rng: random.Random, kind: str) -> str:
     return ",".join(rng.choice(("", "-")) + key for key in keys)
 
 
-def pairs(rng: random.Random, kind: str, conditions: Sequence[int] = (0, 1, 1, 2)) -> list[tuple[str, str]]:
+def pairs(rng: random.Random, kind: str, conditions: Sequence[int] = (0, 0, 1, 1, 2)) -> list[tuple[str, str]]:
     """A whole search for a type: conditions, order, page size, totals and companions."""
     asked = [condition(rng, kind) for _ in range(rng.choice(conditions))]
     if rng.random() < 0.4:
         asked.append(("_sort", sort(rng, kind)))
     if rng.random() < 0.6:
-        asked.append(("_count", rng.choice(("1", "2", "5", "0"))))
+        asked.append(("_count", rng.choice(("1", "3", "10", "50", "0"))))
     if rng.random() < 0.5:
         asked.append(("_total", "accurate"))
-    for _ in range(rng.choice((0, 0, 1, 2))):
+    for _ in range(rng.choice((0, 1, 1, 2))):
         asked.append(_include(rng, kind))
     if rng.random() < 0.1 and not any("include" in name for name, _ in asked):
         asked.append(rng.choice((("_summary", "count"), ("_summary", "true"), ("_elements", "subject,code"))))

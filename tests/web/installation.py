@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,8 +76,9 @@ class Installation:
         return key_of("Patient", patient_id)
 
     def work_off(self) -> None:
-        """What the job child does: scores, alerts, plans."""
-        asyncio.run(self._worked_off())
+        """What the job child does: scores, alerts, plans. On a thread, because a test may have a loop of its own."""
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(lambda: asyncio.run(self._worked_off())).result()
 
     async def _worked_off(self) -> None:
         store = Store(self.database, settings=self.settings)
