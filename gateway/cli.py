@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from gateway.commands import administration
+from gateway.commands import administration, data
 from gateway.commands.serve import serve
 
 app = typer.Typer(
@@ -15,6 +15,8 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command()(serve)
+app.command("import")(data.import_files)
+app.command()(data.worker)
 app.command()(administration.token)
 app.command()(administration.migrate)
 app.command()(administration.reindex)

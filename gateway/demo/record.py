@@ -1,6 +1,6 @@
 """One invented person's half year, written as it would have been lived: answers, scores, steps, plans, decisions.
 
-Everything older than the plan engine looks back goes in by the hundred; the weeks after that are walked through one by
+What is older goes in by the hundred; the latest weeks are walked through one by
 one, with the same planner that works for everybody.
 """
 
@@ -32,8 +32,8 @@ from recommender.score import score
 
 JSON = dict[str, Any]
 
-# As far as the plan engine looks back.
-PLANNED_WEEKS = 8
+# Enough to see exercises progress; each week planned costs a tenth of a second at the first start.
+PLANNED_WEEKS = 5
 _CHUNK = 200
 _MORNING, _EVENING = time(8, 30), time(19, 15)
 
