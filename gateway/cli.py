@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from gateway.commands import administration, data
+from gateway.commands.bench import bench
 from gateway.commands.serve import serve
 
 app = typer.Typer(
@@ -15,6 +16,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command()(serve)
+app.command()(bench)
 app.command("import")(data.import_files)
 app.command()(data.worker)
 app.command()(administration.token)

@@ -69,7 +69,7 @@ async def opened(settings: Settings, database: Database, token: Callable[[], str
             def authenticate(authorization: str | None, request_id: str, origin: str) -> AccessContext:
                 return authenticator.context(authorization, request_id=request_id, origin=origin)
 
-            transport = httpx.ASGITransport(FHIRApplication(store, authenticate, settings))
+            transport = httpx.ASGITransport(FHIRApplication(store, authenticate, settings), root_path="/fhir")
             async with httpx.AsyncClient(transport=transport, base_url=settings.fhir_base_url) as client:
                 yield Door(client, token)
     finally:

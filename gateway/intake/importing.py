@@ -8,11 +8,12 @@ from pathlib import Path
 
 from gateway.intake.door import Door, Result
 from gateway.intake.journal import Journal
-from gateway.intake.units import Unit, UnreadableFile, units
+from gateway.intake.units import Unit, UnreadableLine, units
 from gateway.r4.json_text import replace_strings
 
 BATCH = 50
 _BATCH_BYTES = 2_000_000
+_ABSENT = "refers to a resource of the file that was not imported"
 
 Report = Callable[[Sequence[Result]], None]
 """Told of every unit that was sent, or could not be."""
@@ -46,8 +47,8 @@ class FileImport:
         for unit in units(path):
             if self._stopping.is_set():
                 return skipped
-            if isinstance(unit, UnreadableFile):
-                self._report([_refused(Unit(0, "", "line"), str(unit))])
+            if isinstance(unit, UnreadableLine):
+                self._report([_refused(Unit(unit.number, "", "line"), "this line holds no FHIR resource")])
             elif unit.number in self._journal.done:
                 skipped += 1
             elif not await self._take(unit):
@@ -62,7 +63,7 @@ class FileImport:
             left = [unit for unit in later if not await self._take(unit)]
             await self._flush()
             if len(left) == len(later):
-                self._report([_refused(unit, "refers to a resource of the file that was not imported") for unit in left])
+                self._report([_refused(unit, _ABSENT) for unit in left])
                 return
             later = left
 

@@ -1,4 +1,4 @@
-"""One run of `backbridge import` over its files: progress on the terminal, refusals in a file, a clean end on Ctrl-C."""
+"""One run of `backbridge import`: progress on the terminal, refusals in a file, a clean end on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -160,6 +160,5 @@ class Refusals:
 
 
 def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=err, transient=True
-    )
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    return Progress(*columns, console=err, transient=True)

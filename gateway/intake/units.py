@@ -29,6 +29,13 @@ class UnreadableFile(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadableLine:
+    """A line of NDJSON that holds no FHIR resource."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Unit:
     """
     number   place in the file, from 1
@@ -69,9 +76,9 @@ def is_health_export(path: Path) -> bool:
         return file.read(8).startswith(APPLE_HEALTH)
 
 
-def units(path: Path) -> Iterator[Unit | UnreadableFile]:
+def units(path: Path) -> Iterator[Unit | UnreadableLine]:
     """
-    The units in order; a line that cannot be read comes as an UnreadableFile in its place.
+    The units in order, unreadable lines in their places.
 
     raises  UnreadableFile where nothing can be read
     """
@@ -94,7 +101,7 @@ def units(path: Path) -> Iterator[Unit | UnreadableFile]:
         yield _resource(1, text, found)
 
 
-def _lines(path: Path) -> Iterator[Unit | UnreadableFile]:
+def _lines(path: Path) -> Iterator[Unit | UnreadableLine]:
     with path.open(encoding="utf-8", errors="strict") as file:
         try:
             for number, line in enumerate(file, start=1):
@@ -104,7 +111,7 @@ def _lines(path: Path) -> Iterator[Unit | UnreadableFile]:
             raise UnreadableFile("the file is not UTF-8 text") from None
 
 
-def _line(number: int, line: str) -> Unit | UnreadableFile:
+def _line(number: int, line: str) -> Unit | UnreadableLine:
     try:
         found = json.loads(line)
     except ValueError:
@@ -112,7 +119,7 @@ def _line(number: int, line: str) -> Unit | UnreadableFile:
     if not isinstance(found, dict) or "resourceType" not in found:
         if number == 1:
             raise UnreadableFile("the file is neither FHIR JSON nor NDJSON")
-        return UnreadableFile(f"line {number} holds no FHIR resource")
+        return UnreadableLine(number)
     return _resource(number, line.strip(), found)
 
 

@@ -13,7 +13,6 @@ import pytest
 from gateway.work import imports, jobs
 from gateway.work.jobs import ImportJob, State
 from gateway.work.worker import Worker
-from gateway.work.workplace import Workplace
 from tests.sensors.synthetic_export import write_export
 from tests.store.actors import clinic
 from tests.work.people import Person

@@ -5,6 +5,10 @@ from __future__ import annotations
 from alembic import context
 from sqlmodel import SQLModel
 
+import gateway.people.tables
+import gateway.store.tables
+import gateway.work.jobs  # noqa: F401 - importing a table module declares its tables
+
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=SQLModel.metadata,

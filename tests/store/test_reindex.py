@@ -1,0 +1,126 @@
+"""Reindexing writes every derived row anew from the bodies: exactly those that were there, while writes go on."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from gateway.settings import Settings
+from gateway.store.clauses import TABLES
+from gateway.store.keys import derived, root_key, token_hash
+from gateway.store.prepare import Preparer
+from gateway.store.reindex import reindex
+from gateway.store.sqlite import Database
+from gateway.store.store import Store
+from tests.consent import worlds
+from tests.consent.worlds import World
+from tests.store import searchable
+from tests.store.actors import OPEN, create, observation, person, search, update
+from tests.store.stored_world import Clock, StoredWorld, opened
+
+pytestmark = pytest.mark.anyio
+
+DERIVED = (*TABLES.values(), "named_patient", "past_code", "grant_row", "deny_row", "resource", "history")
+Rows = dict[str, list[tuple[object, ...]]]
+
+
+def preparer_of(home: Path) -> Preparer:
+    settings = Settings(home=home, public_base_url="http://testserver")
+    return Preparer(token_hash(derived(root_key(home), "token index")), settings.fhir_base_url)
+
+
+def everything(path: Path) -> Rows:
+    """All rows of the tables that hold something derived; rules without the number that SQLite gave them."""
+    connection = sqlite3.connect(path)
+    try:
+        found = {}
+        for table in DERIVED:
+            columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+            kept = ", ".join(each for each in columns if not (table.endswith("_row") and each == "id"))
+            found[table] = sorted(connection.execute(f"SELECT {kept} FROM {table}"), key=repr)
+        return found
+    finally:
+        connection.close()
+
+
+def tampered(path: Path, rng: random.Random) -> None:
+    """Index rows lost and altered, facts changed, rules of Consents gone and widened."""
+    connection = sqlite3.connect(path)
+    for table in (*TABLES.values(), "named_patient", "past_code"):
+        keys = [row[0] for row in connection.execute(f"SELECT DISTINCT pk FROM {table}")]
+        for pk in rng.sample(keys, len(keys) // 2):
+            connection.execute(f"DELETE FROM {table} WHERE pk = ?", (pk,))
+    connection.execute("UPDATE index_string SET value = 'tampered' WHERE pk % 2")
+    for table in ("resource", "history"):
+        connection.execute(
+            f"UPDATE {table} SET category = 0, labels = 0, confidentiality = 0, open = 1, patients = 0, patient = 0,"
+            " effective_from = 0, effective_to = 1 WHERE pk % 3"
+        )
+    consents = "SELECT r.pk FROM resource r JOIN history h ON h.seq = r.head AND h.body LIKE '%\"Consent\"%'"
+    connection.execute(f"UPDATE grant_row SET category = 0, valid_to = 1 << 62 WHERE source IN ({consents})")
+    connection.execute(f"DELETE FROM deny_row WHERE source IN ({consents})")
+    connection.commit()
+    connection.close()
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_reindexing_restores_what_was_tampered_with(seed: int, tmp_path: Path, empty_database: Path) -> None:
+    home, clock = tmp_path / "home", Clock()
+    path = home / "backbridge.sqlite"
+    async with opened(home, empty_database, clock) as (store, database):
+        await StoredWorld(World.random(seed), store, database, clock).load()
+        rng = random.Random(seed)
+        for each in searchable.IDS:
+            await store.commit(OPEN, [update(f"s-{each}", searchable.resource(rng, each))])
+        before = everything(path)
+        tampered(path, rng)
+        assert everything(path) != before
+        done = await asyncio.to_thread(reindex, database, preparer_of(home), lambda done, total: None)
+        assert done == len(before["resource"])
+        after = everything(path)
+    for table in DERIVED:
+        assert after[table] == before[table], table
+    assert all(before[table] for table in DERIVED), "each table took part"
+
+
+async def test_writes_and_searches_go_on_while_reindexing(
+    store: Store, database: Database, settings: Settings
+) -> None:
+    """What is written meanwhile is found meanwhile and afterwards; a second run finds nothing to change."""
+    whose = [made.version.id for made in await store.commit(OPEN, [create(person()) for _ in range(300)])]
+    await store.commit(OPEN, [create(observation(each)) for each in whose])
+    preparer = Preparer(token_hash(derived(root_key(settings.home), "token index")), settings.fhir_base_url)
+    progress: list[int] = []
+    running = asyncio.create_task(
+        asyncio.to_thread(reindex, database, preparer, lambda done, total: progress.append(done))
+    )
+    written = 0
+    while not running.done() or written < 5:
+        logical_id = whose[written]
+        await store.commit(OPEN, [create(observation(logical_id, code="41950-7"))])
+        await store.commit(OPEN, [update(logical_id, person(f"Renamed{written}"))])
+        page = await store.search(OPEN, search("Observation", f"subject=Patient/{logical_id}&code=41950-7"))
+        assert len(page.matches) == 1
+        assert [each.id for each in (await store.search(OPEN, search("Patient", f"family=renamed{written}"))).matches]
+        written += 1
+    assert await running >= 600
+    assert progress == sorted(progress)
+    before = everything(settings.home / "backbridge.sqlite")
+    await asyncio.to_thread(reindex, database, preparer, lambda done, total: None)
+    assert everything(settings.home / "backbridge.sqlite") == before
+    assert len(before["resource"]) == 600 + written
+
+
+async def test_reindexing_leaves_alone_what_no_consent_says(store: Store, database: Database, settings: Settings) -> None:
+    """Grants of care relationships and of the patients themselves are nobody's to compute from a body."""
+    await store.commit(OPEN, [create(person())])
+    connection = database.connect()
+    standing = list(connection.execute("SELECT * FROM grant_row"))
+    await asyncio.to_thread(reindex, database, preparer_of(settings.home), lambda done, total: None)
+    assert list(connection.execute("SELECT * FROM grant_row")) == standing
+    assert {row[1] for row in standing} and worlds.PATIENTS
+    connection.close()
