@@ -38,9 +38,9 @@ Application = Callable[[MutableMapping[str, Any], Callable[..., Awaitable[Any]],
 class Gateway:
     """Sends FHIR requests straight to the FHIR application and everything else through FastAPI."""
 
-    def __init__(self, fhir: Application, pages: Application) -> None:
+    def __init__(self, fhir: Application, pages: FastAPI) -> None:
         self._fhir = fhir
-        self._pages = pages
+        self.pages = pages
 
     async def __call__(
         self,
@@ -53,7 +53,7 @@ class Gateway:
             scope["root_path"] = "/fhir"
             await self._fhir(scope, receive, send)
         else:
-            await self._pages(scope, receive, send)
+            await self.pages(scope, receive, send)
 
 
 def build_app(settings: Settings, *, open_access: bool = False) -> Gateway:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import typer
 
 from gateway.commands import administration, data
 from gateway.commands.bench import bench
+from gateway.commands.demo import demo
 from gateway.commands.serve import serve
 
 app = typer.Typer(
@@ -17,6 +20,7 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(bench)
+app.command()(demo)
 app.command("import")(data.import_files)
 app.command()(data.worker)
 app.command()(administration.token)
@@ -27,6 +31,8 @@ app.add_typer(administration.staff_commands, name="staff")
 
 
 def main() -> None:
+    # Databases, keys and uploads are nobody else's to read.
+    os.umask(0o077)
     app()
 
 

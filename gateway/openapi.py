@@ -7,6 +7,7 @@ What OpenAPI cannot say of a search (modifiers, chains, `_has`) is in docs/fhir-
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -36,6 +37,7 @@ _ABOUT = (
     " every query: what a reader may not see is answered like what does not exist. Search parameters also take the"
     " modifiers, chains and _has of docs/fhir-api.md; a repeated parameter must match each time, a comma means or."
 )
+_SERVER = "http://127.0.0.1:8000"
 _NATIVE = ("_id", "_lastUpdated")
 _TEXT = {"type": "string"}
 _NUMBER = {"type": "integer", "minimum": 0}
@@ -108,7 +110,7 @@ def contract() -> JSON:
     return {
         "openapi": published["openapi"],
         "info": {"title": "Backbridge", "version": VERSION, "description": _ABOUT},
-        "servers": [{"url": "http://127.0.0.1:8000", "description": "as `make run` starts it"}],
+        "servers": [{"url": _SERVER, "description": "as `make run` starts it"}],
         "paths": {**published["paths"], **{path: _health(path) for path in HEALTH}, **_fhir_paths()},
         "components": components,
     }
@@ -117,8 +119,16 @@ def contract() -> JSON:
 def pages() -> FastAPI:
     """The FastAPI part of the application, built as `backbridge serve` builds it, on an empty database."""
     with tempfile.TemporaryDirectory() as folder:
-        application: FastAPI = build_app(Settings(home=Path(folder), public_base_url="http://127.0.0.1:8000"))._pages  # type: ignore[assignment]
-        return application
+        application = build_app(Settings(home=Path(folder), public_base_url=_SERVER)).pages
+        assert isinstance(application, FastAPI), "everything but FHIR is FastAPI"
+        asyncio.run(_start_and_stop(application))
+    return application
+
+
+async def _start_and_stop(application: FastAPI) -> None:
+    """What the application opened is closed by its own shutdown."""
+    async with application.router.lifespan_context(application):
+        pass
 
 
 def endpoints() -> Iterator[tuple[str, str, tuple[Interaction, ...]]]:

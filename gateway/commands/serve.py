@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 from pathlib import Path
 from typing import Annotated
@@ -71,6 +72,9 @@ def _run(settings: Settings, open_access: bool) -> None:
             log_level="warning",
         )
     )
+    # uvicorn raises the signal that stopped it once more when it is done; the job child is still to be stopped then.
+    for stopping in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stopping, lambda _number, _frame: None)
     server.run()
     if not server.started:
         raise typer.Exit(1)

@@ -58,6 +58,7 @@ class ReadAudit:
         self._before_response = before_response
         self._commits: GroupCommit[Sequence[Row], None] = GroupCommit(self._write, name="audit", batch_max=512)
         self._waiting: list[Row] = []
+        self._is_failing = False
         self._flusher: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -93,6 +94,8 @@ class ReadAudit:
         rows: list[Row] = [(*who, *what, patient, *where) for patient in patients or (0,)]
         if self._before_response:
             await self._commits.submit(rows)
+        elif self._is_failing:
+            raise StorageFailed
         else:
             self._waiting.extend(rows)
 
@@ -114,9 +117,17 @@ class ReadAudit:
             await self._flush()
 
     async def _flush(self) -> None:
-        if self._waiting:
-            rows, self._waiting = self._waiting, []
+        """What the disk refuses waits for the next time; until then nothing more is read."""
+        if not self._waiting:
+            return
+        rows, self._waiting = self._waiting, []
+        try:
             await self._commits.submit(rows)
+        except StorageFailed:
+            self._waiting[:0] = rows
+            self._is_failing = True
+        else:
+            self._is_failing = False
 
     def _write(self, batches: Sequence[Sequence[Row]]) -> Sequence[None]:
         try:

@@ -35,7 +35,7 @@ Of = Literal["current", "past", "new"]
 def visible(row: str, context: AccessContext, action: int = READ, *, of: Of = "current") -> str:
     """
     The predicate over the fact columns of `row`: an alias of Resource (current), of History (past), or of a row that
-    is about to be written (new; its codes are bound as `new_own_codes` and `new_inner_codes`, JSON arrays).
+    is about to be written (new; its codes are bound as `new_own_codes` and `new_inner_codes`: `,12,34,`).
 
     Bind it with `parameters(context, now)`.
     """
@@ -120,7 +120,7 @@ def _same_subject(rule: str, row: str, action: int) -> str:
 def _same_code(rule: str, row: str, which: Literal["own", "inner"], of: Of) -> str:
     """Whether the version carries the rule's code; versions that are past or deleted have left the token index."""
     if of == "new":
-        return f"({rule}.code = 0 OR {rule}.code IN (SELECT value FROM json_each(:new_{which}_codes)))"
+        return f"({rule}.code = 0 OR :new_{which}_codes LIKE '%,' || CAST({rule}.code AS TEXT) || ',%')"
     parameters = ",".join(map(str, sorted(OWN_CODES if which == "own" else INNER_CODES)))
     past = (
         f"EXISTS (SELECT 1 FROM past_code c WHERE c.pk = {row}.pk AND c.version = {row}.version"

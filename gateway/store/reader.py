@@ -32,8 +32,8 @@ def read(
     pk = _key(resource_type, logical_id)
     row = connection.execute(
         "SELECT r.version, r.updated, r.deleted, r.patient, r.patients, h.body FROM resource r CROSS JOIN history h"
-        f" WHERE r.pk = :pk AND r.type = :type AND h.seq = r.head AND {guard.visible('r', context)}",
-        {"pk": pk, "type": type_id(resource_type), **guard.parameters(context, now_us)},
+        f" WHERE r.pk = :pk AND r.type = :type AND r.id = :id AND h.seq = r.head AND {guard.visible('r', context)}",
+        {"pk": pk, "type": type_id(resource_type), "id": logical_id, **guard.parameters(context, now_us)},
     ).fetchone()
     if row is None:
         raise NotFound
@@ -56,11 +56,13 @@ def vread(
     pk = _key(resource_type, logical_id)
     row = connection.execute(
         f"SELECT {_HISTORY_COLUMNS}, h.patient, h.patients FROM history h CROSS JOIN resource r"
-        f" WHERE h.pk = :pk AND h.version = :version AND h.type = :type AND r.pk = h.pk AND {_both(context)}",
+        f" WHERE h.pk = :pk AND h.version = :version AND h.type = :type AND h.id = :id"
+        f" AND r.pk = h.pk AND {_both(context)}",
         {
             "pk": pk,
             "version": version,
             "type": type_id(resource_type),
+            "id": logical_id,
             **guard.parameters(context, now_us),
         },
     ).fetchone()

@@ -6,7 +6,6 @@ transaction; each is checked on its own and refused on its own.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -192,8 +191,9 @@ class _Transaction:
         row = self._connection.execute(
             "SELECT r.version, r.updated, r.created, r.deleted, r.author, h.body,"
             f" {guard.visible('r', context)}, {guard.visible('r', context, guard.WRITE)}, {facts}"
-            " FROM resource r CROSS JOIN history h WHERE r.pk = :pk AND r.type = :type AND h.seq = r.head",
-            {"pk": change.pk, "type": change.kind, **guard.parameters(context, self._now)},
+            " FROM resource r CROSS JOIN history h WHERE r.pk = :pk AND r.type = :type AND r.id = :id"
+            " AND h.seq = r.head",
+            {"pk": change.pk, "type": change.kind, "id": change.id, **guard.parameters(context, self._now)},
         ).fetchone()
         if row is None:
             return None
@@ -234,8 +234,9 @@ class _Transaction:
 
 
 def _codes(change: Prepared, parameters: Container[int]) -> str:
-    """The codes that rules may name, as a JSON array."""
-    return json.dumps([value - system for param, _, value, system in change.index.token if param in parameters])
+    """The codes that rules may name, each between commas."""
+    found = (value - system for param, _, value, system in change.index.token if param in parameters)
+    return f",{','.join(map(str, found))},"
 
 
 class _Staged:

@@ -29,13 +29,13 @@ class Figure:
     legend: str = ""
 
 
-def score_figure(trend: Trend, t: Messages, dates: Dates) -> Figure:
-    """A score over time with the band of changes too small to matter."""
+def score_figure(trend: Trend, t: Messages, dates: Dates, *, words: str = "score") -> Figure:
+    """A score over time with the band of changes too small to matter; `words` is for whom: score or score.clinic."""
     rule = trend.rule
-    title = t(f"score.{rule.code}")
+    title = t(f"{words}.{rule.code}")
     if not trend.points:
         return Figure(rule.code, title, t("score.none"), "unknown", None, ())
-    words = charts.Words(
+    said = charts.Words(
         id=rule.code,
         name=t("chart.score-name", title=title),
         description=summary(trend, t, dates),
@@ -43,7 +43,7 @@ def score_figure(trend: Trend, t: Messages, dates: Dates) -> Figure:
         last=dates.axis(trend.points[-1].day),
     )
     axis = charts.scale(float(rule.minimum), float(rule.maximum), 5 if rule.maximum == 10 else 4)
-    chart = charts.line_chart([(p.day, p.value) for p in trend.points], axis, words, trend.band)
+    chart = charts.line_chart([(p.day, p.value) for p in trend.points], axis, said, trend.band)
     rows = tuple((dates.long(p.day), t.number(p.value)) for p in reversed(trend.points))
     legend = t("chart.band", points=t.number(float(rule.mic))) if rule.mic is not None else ""
     return Figure(rule.code, title, summary(trend, t, dates), trend.verdict, chart, rows, legend)
@@ -82,4 +82,6 @@ def steps_figure(days: Sequence[StepDay], goal: int | None, t: Messages, dates: 
 def steps_ring(so_far: int | None, goal: int, t: Messages) -> Markup:
     """Today's steps as a share of the goal."""
     words = t("today.steps.ring", steps=t.number(so_far or 0), goal=t.number(goal))
-    return charts.ring((so_far or 0) / goal, charts.Words("ring", words, "", "", ""))
+    share = (so_far or 0) / goal
+    percent = "–" if so_far is None else t("today.steps.percent", percent=int(100 * share))
+    return charts.ring(share, charts.Words("ring", words, "", percent, ""))

@@ -14,14 +14,14 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any
 
+from sqlmodel import Session
+
 from gateway.access import AccessContext, Purpose
 from gateway.people.authenticate import SELF_MANAGEMENT
 from gateway.store.changes import Change
 from gateway.store.errors import Busy, StorageFailed, StoreError
-from gateway.work import jobs
-from gateway.work.engine import engine_context
+from gateway.work import jobs, orders, planning
 from gateway.work.jobs import ImportJob
-from gateway.work.planning import propose
 from gateway.work.records import labelled_like
 from gateway.work.step_days import day_changes, stored_days
 from gateway.work.workplace import Workplace
@@ -93,11 +93,23 @@ async def run(workplace: Workplace, job: ImportJob, stopping: threading.Event) -
         failure = next(code for kind, code in FAILURES if isinstance(refused, kind))
         _log.warning("import %s failed: %s", job.id, type(refused).__name__)
     with workplace.database.writing() as session:
-        ended = jobs.finish(session, job.id, records=records, now_us=workplace.store.clock(), failure=failure)
+        now_us = workplace.store.clock()
+        ended = jobs.finish(session, job.id, records=records, now_us=now_us, failure=failure)
+        if records:
+            _ask_for_plan(session, job, now_us)
     jobs.discard(ended)
-    if records:
-        context = engine_context(f"import-{job.id}")
-        await propose(workplace.store, context, f"Patient/{job.patient_id}", workplace.now())
+
+
+def _ask_for_plan(session: Session, job: ImportJob, now_us: int) -> None:
+    """Steps change the plan that is drafted; it is made in its turn, after the answers that wait already."""
+    orders.ask(
+        session,
+        planning.REPLAN,
+        patient=job.patient,
+        resource_type="Patient",
+        logical_id=job.patient_id,
+        now_us=now_us,
+    )
 
 
 def patient_context(job: ImportJob) -> AccessContext:

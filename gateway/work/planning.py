@@ -30,6 +30,7 @@ JSON = dict[str, Any]
 BASELINE = ("red-flag-screen", "pain-nrs", "rmdq-24", "psfs", "phq-8", "goals")
 """Nobody gets a plan before all of these are answered."""
 CHECK_IN = "weekly-check-in"
+REPLAN = "replan"
 
 # The draw of exercises and messages differs between patients and weeks by itself; the Provenance names the seed.
 SEED = 1
@@ -46,6 +47,12 @@ async def handle(workplace: Workplace, work: Work) -> None:
     if response is None or not _calls_for_plan(response) or await _is_another_waiting(workplace, context, work):
         return
     await propose(workplace.store, context, patient_of(response), workplace.now())
+
+
+async def handle_replan(workplace: Workplace, work: Work) -> None:
+    """Plan because a patient's data have changed."""
+    context = engine_context(f"outbox-{work.id}")
+    await propose(workplace.store, context, f"{work.type}/{work.resource}", workplace.now())
 
 
 async def propose(store: Store, context: AccessContext, patient: str, now: datetime) -> None:

@@ -10,11 +10,9 @@ from typing import Any
 from sqlmodel import Session
 
 from gateway.access import AccessContext
-from gateway.r4.definitions import type_id
-from gateway.store.outbox import WAITING, Work
+from gateway.store.outbox import Work
 from gateway.store.store import Store
-from gateway.store.tables import Outbox
-from gateway.work import alerts
+from gateway.work import alerts, orders
 from gateway.work.engine import engine_context
 from gateway.work.planning import propose
 from gateway.work.records import every
@@ -29,20 +27,14 @@ KIND = "review"
 
 def ask(session: Session, *, patient: int, response_id: str, version: int, now_us: int) -> None:
     """Have the child see to a review of this QuestionnaireResponse; part of the caller's transaction."""
-    session.add(
-        Outbox(
-            kind=KIND,
-            patient=patient,
-            type=type_id("QuestionnaireResponse"),
-            resource=response_id,
-            version=version,
-            state=WAITING,
-            due=now_us,
-            tries=0,
-            leased_until=0,
-            note="",
-            created=now_us,
-        )
+    orders.ask(
+        session,
+        KIND,
+        patient=patient,
+        resource_type="QuestionnaireResponse",
+        logical_id=response_id,
+        version=version,
+        now_us=now_us,
     )
 
 

@@ -23,6 +23,7 @@ from gateway.work.workplace import Handler, Workplace
 HANDLERS: Mapping[str, Handler] = {
     "score": scoring.handle,
     "plan": planning.handle,
+    planning.REPLAN: planning.handle_replan,
     reviews.KIND: reviews.handle,
 }
 

@@ -13,7 +13,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -22,7 +22,6 @@ from typing import Any
 
 from gateway.r4.identity import new_id
 from gateway.settings import Settings
-from gateway.store import prepare
 from gateway.store.changes import Change, Create
 from gateway.store.errors import StorageFailed, StoreError
 from gateway.store.sqlite import Database
@@ -33,11 +32,9 @@ TASKS = 8
 OBSERVATIONS = 3
 
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload([__name__])
-if multiprocessing.current_process().name != "MainProcess" or __name__ == "__main__":
-    prepare._validator()
+_forks.set_forkserver_preload(["tests.faults.process", "tests.faults.warm"])
 
-Work = Callable[..., Awaitable[None]]
+Work = Callable[..., Coroutine[Any, Any, None]]
 
 
 def started(work: Work, *arguments: Any) -> tuple[BaseProcess, Connection]:
@@ -55,10 +52,10 @@ def _run(work: Work, connection: Connection, arguments: tuple[Any, ...]) -> None
 
 
 @asynccontextmanager
-async def opened(home: Path, synchronous: str = "FULL") -> AsyncIterator[Store]:
+async def opened(home: Path, synchronous: str = "FULL", **options: Any) -> AsyncIterator[Store]:
     """A running store on the files of `home`, as the gateway opens it."""
     database = Database(home / "backbridge.sqlite", synchronous=synchronous)
-    store = Store(database, settings=Settings(home=home))
+    store = Store(database, settings=Settings(home=home, **options))
     await store.start()
     try:
         yield store
@@ -80,7 +77,7 @@ def registration() -> tuple[list[str], list[Change]]:
     return ids, changes
 
 
-# -- what the processes do -------------------------------------------------------------------------------------------
+# -- what the processes do -----------------------------------------------------------------------------------
 
 
 async def register_for_ever(connection: Connection, home: Path) -> None:
@@ -138,16 +135,18 @@ async def write_for(connection: Connection, home: Path, seconds: float) -> None:
         connection.send(sum(await asyncio.gather(*(write(store, until) for _ in range(TASKS)))))
 
 
-async def fill_the_disk(connection: Connection, home: Path, room: int) -> None:
+async def fill_the_disk(connection: Connection, home: Path, room: int, audit_reads: str) -> None:
     """
     Writes until no file may grow further, tries on for a while, gets room again and writes on.
 
-    Tells (acknowledged ids, refusals while full, refusal of a read while full, ids acknowledged afterwards).
+    Tells (acknowledged ids, refusals while full, reads answered until one was refused, ids acknowledged afterwards);
+    one more read was answered after that.
     """
-    async with opened(home) as store:
+    async with opened(home, audit_reads=audit_reads) as store:
         full, free = max(file.stat().st_size for file in home.glob("*.sqlite-wal")), resource.RLIM_INFINITY
         resource.setrlimit(resource.RLIMIT_FSIZE, (full + room, free))
-        before, refusals = [], []
+        before: list[list[str]] = []
+        refusals: list[str] = []
         while len(refusals) < 5:
             ids, changes = registration()
             try:
@@ -155,20 +154,28 @@ async def fill_the_disk(connection: Connection, home: Path, room: int) -> None:
                 before.append(ids)
             except StoreError as refusal:
                 refusals.append(type(refusal).__name__)
-        read_refusal = ""
-        while not read_refusal:
-            try:
-                await store.read(OPEN, "Patient", before[0][0])
-            except StorageFailed as refusal:
-                read_refusal = type(refusal).__name__
+        reads = 0
+        while await is_read(store, before[0][0]):
+            reads += 1
         resource.setrlimit(resource.RLIMIT_FSIZE, (free, free))
         after = []
         for _ in range(3):
             ids, changes = registration()
             await store.commit(OPEN, changes)
-            await store.read(OPEN, "Patient", ids[0])
             after.append(ids)
-        connection.send((before, refusals, read_refusal, after))
+        while not await is_read(store, before[0][0]):
+            pass
+        connection.send((before, refusals, reads, after))
+
+
+async def is_read(store: Store, logical_id: str) -> bool:
+    """Whether a read is answered, for want of room in the audit log or not."""
+    await asyncio.sleep(0.005)
+    try:
+        await store.read(OPEN, "Patient", logical_id)
+    except StorageFailed:
+        return False
+    return True
 
 
 async def acknowledge_one_by_one(home: Path, synchronous: str, commits: int) -> None:

@@ -89,7 +89,7 @@ def patients_after_cut(folder: Path, log: bytes, torn: random.Random | None) -> 
     return patients_of_whole_transactions(path)
 
 
-# -- what is on the disk at each acknowledgement ------------------------------------------------------------------------
+# -- what is on the disk at each acknowledgement -------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

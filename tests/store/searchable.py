@@ -1,4 +1,4 @@
-"""Resources with something to search for, and searches that look for it: the grammar of R4 section 3.1.1, drawn at random.
+"""Resources with something to search for, and searches for it, drawn at random (R4 section 3.1.1).
 
 Values are drawn from one small pool, so that a search for what somebody else's record holds is as likely as any.
 """
@@ -6,7 +6,7 @@ Values are drawn from one small pool, so that a search for what somebody else's 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -25,13 +25,13 @@ TYPES = (
     *("Patient", "Observation", "Observation", "Observation", "QuestionnaireResponse", "Condition", "CarePlan"),
     *("Provenance", "Appointment", "Encounter", "RiskAssessment", "Organization", "Practitioner", "Questionnaire"),
 )
-SEARCHED = tuple(dict.fromkeys(TYPES)) + ("Consent",)
+SEARCHED = (*dict.fromkeys(TYPES), "Consent")
 
 
 def resource(rng: random.Random, logical_id: str) -> JSON:
     """A valid resource of one of the types; its type goes with its id, so that references fit."""
     kind = type_of(logical_id)
-    made = {"resourceType": kind, "id": logical_id} | _CONTENT[kind](rng)
+    made: JSON = {"resourceType": kind, "id": logical_id} | _CONTENT[kind](rng)
     if rng.random() < 0.25:
         made["meta"] = {"security": some(rng, LABEL_CODES, label)}
     return made
@@ -84,7 +84,7 @@ def _appointment(rng: random.Random) -> JSON:
     return {"status": "proposed", "participant": [{"actor": {"reference": w}, "status": "accepted"} for w in who]}
 
 
-_CONTENT = {
+_CONTENT: dict[str, Callable[[random.Random], JSON]] = {
     "Patient": _person,
     "Observation": _observation,
     "QuestionnaireResponse": lambda rng: {
@@ -146,15 +146,15 @@ def _ref(rng: random.Random, kind: str) -> JSON:
     return {"reference": f"{kind}/{rng.choice([each for each in IDS if type_of(each) == kind])}"}
 
 
-# -- searches ------------------------------------------------------------------------------------------------------------
+# -- searches ------------------------------------------------------------------------------------------------
 
 # Nothing that is drawn has a value for the rest, so that most searches find something.
 _LIVELY = {
     *("_id", "identifier", "family", "given", "name", "gender", "birthdate", "phone", "telecom", "link", "code"),
     *("combo-code", "code-value-quantity", "combo-code-value-quantity", "component-code", "value-quantity", "subject"),
     *("patient", "date", "performer", "has-member", "status", "category", "authored", "questionnaire", "recorded-date"),
-    *("evidence-detail", "condition", "target", "agent", "recorded", "actor", "practitioner", "length", "url", "_security"),
-    *("general-practitioner", "probability", "version"),
+    *("evidence-detail", "condition", "target", "agent", "recorded", "actor", "practitioner", "length", "url"),
+    *("general-practitioner", "probability", "version", "_security"),
 }
 
 
@@ -205,14 +205,14 @@ def _plain(rng: random.Random, parameter: Parameter) -> tuple[str, str]:
 def _value(rng: random.Random, parameter: Parameter) -> str:
     match parameter.kind:
         case "token":
-            system, code = rng.choice(
-                [*TOKENS, (SYSTEM, str(rng.randrange(8))), ("", "final"), ("", "female"), ("", "draft"), ("", "activity")]
-            )
+            bare = [("", code) for code in ("final", "female", "draft", "activity")]
+            system, code = rng.choice([*TOKENS, (SYSTEM, str(rng.randrange(8))), *bare])
             return rng.choice((code, f"{system}|{code}", f"{system}|" if system else code))
         case "string":
             return rng.choice((*FAMILIES, "d", "Anne", "enne"))
         case "date":
-            return rng.choice(("", "ge", "lt", "ne", "sa", "eb", "le", "gt")) + rng.choice((*DAYS, "2026", "1980-02-29"))
+            prefix = rng.choice(("", "ge", "lt", "ne", "sa", "eb", "le", "gt"))
+            return prefix + rng.choice((*DAYS, "2026", "1980-02-29"))
         case "number":
             return rng.choice(("", "gt", "lt")) + rng.choice(("0.1", "0.5"))
         case "quantity":

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from consent import standing
+from consent.contents import contents
 from consent.decide import Relationship, decide
 from consent.requests import Request, ResourceFacts, resource_facts
+from consent.vocabulary import SHARING_POLICY
 from gateway.access import AccessContext, Purpose
 from gateway.r4.identity import is_server_id, key_of
 from gateway.settings import Settings
@@ -41,7 +43,7 @@ REQUIRED: dict[str, JSON] = {
         "status": "draft",
         "scope": worlds.concept("http://terminology.hl7.org/CodeSystem/consentscope", "patient-privacy"),
         "category": [worlds.concept("http://loinc.org", "59284-0")],
-        "policy": [{"uri": worlds.SHARING_POLICY}],
+        "policy": [{"uri": SHARING_POLICY}],
     },
     "Appointment": {"status": "proposed"},
     "Bundle": {"type": "collection"},
@@ -67,7 +69,8 @@ def completed(resource: JSON) -> JSON:
 
 def _inside(carried: JSON, number: int) -> JSON:
     if "resource" in carried:
-        return {"fullUrl": f"urn:uuid:00000000-0000-4000-8000-00000000000{number}"} | {"resource": completed(carried["resource"])}
+        address = f"urn:uuid:00000000-0000-4000-8000-00000000000{number}"
+        return {"fullUrl": address, "resource": completed(carried["resource"])}
     return completed(carried) | {"id": f"inner{number}"}
 
 
@@ -161,7 +164,9 @@ class StoredWorld:
             await self.write({"resourceType": "Patient"}, reference.split("/")[1], organization=None)
         self.by_code = [by_code(self.rng) for _ in range(3)]
         self.world.consents += self.by_code
-        for document in self.world.consents:
+        # A Consent about an instance may name another patient, who would have to permit it.
+        ours = [each for each in self.world.consents if len(contents(each, key_of).patients) == 1]
+        for document in ours:
             await self.consent(document)
         for number, document in enumerate(self.by_code):
             coded = with_component(self.rng, document["patient"]["reference"])

@@ -26,6 +26,7 @@ from tests.store.actors import create
 from tests.store.stored_world import Clock, StoredWorld, completed, context_of, opened, with_component
 
 DECISIONS = int(os.environ.get("BACKBRIDGE_DECISIONS", "50000"))
+KINDS = {Action.READ: "read", Action.WRITE: "write", Action.DISCLOSE: "disclose"}
 REQUESTS = 60
 WRITES = 10
 
@@ -67,7 +68,7 @@ async def disagreements(stored: StoredWorld, asked: Request, seen: Counter[str])
     now_permits: dict[tuple[str, str], bool] = {}
     for key, kept in stored.kept.items():
         permitted = now_permits[key] = stored.permits(asked, kept.versions[-1])
-        count(seen, asked.action.name.lower(), permitted)
+        count(seen, KINDS[asked.action], permitted)
         if given[key_of(*key)] != permitted:
             found.append(f"{key} v{len(kept.versions)}: store {not permitted}, oracle {permitted}")
     if asked.action is not Action.READ:

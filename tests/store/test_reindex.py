@@ -16,10 +16,9 @@ from gateway.store.prepare import Preparer
 from gateway.store.reindex import reindex
 from gateway.store.sqlite import Database
 from gateway.store.store import Store
-from tests.consent import worlds
 from tests.consent.worlds import World
 from tests.store import searchable
-from tests.store.actors import OPEN, create, observation, person, search, update
+from tests.store.actors import OPEN, clinic, create, observation, person, search, update
 from tests.store.stored_world import Clock, StoredWorld, opened
 
 pytestmark = pytest.mark.anyio
@@ -115,12 +114,14 @@ async def test_writes_and_searches_go_on_while_reindexing(
     assert len(before["resource"]) == 600 + written
 
 
-async def test_reindexing_leaves_alone_what_no_consent_says(store: Store, database: Database, settings: Settings) -> None:
+async def test_reindexing_leaves_alone_what_no_consent_says(
+    store: Store, database: Database, settings: Settings
+) -> None:
     """Grants of care relationships and of the patients themselves are nobody's to compute from a body."""
-    await store.commit(OPEN, [create(person())])
+    await store.commit(clinic(), [create(person())])
     connection = database.connect()
     standing = list(connection.execute("SELECT * FROM grant_row"))
     await asyncio.to_thread(reindex, database, preparer_of(settings.home), lambda done, total: None)
     assert list(connection.execute("SELECT * FROM grant_row")) == standing
-    assert {row[1] for row in standing} and worlds.PATIENTS
+    assert len({row[2] for row in standing}) == 2, "of the patient and of the organisation"
     connection.close()

@@ -71,7 +71,7 @@ def drawn(seed: int) -> World:
     return world
 
 
-# -- the second world ----------------------------------------------------------------------------------------------------
+# -- the second world ----------------------------------------------------------------------------------------
 
 
 def without_hidden(home: Path, stored: StoredWorld) -> Counter[str]:
@@ -96,7 +96,7 @@ def without_hidden(home: Path, stored: StoredWorld) -> Counter[str]:
     return seen
 
 
-# -- one side of the comparison --------------------------------------------------------------------------------------------
+# -- one side of the comparison ------------------------------------------------------------------------------
 
 
 Answer = tuple[int, tuple[tuple[str, str], ...], bytes]
@@ -122,7 +122,8 @@ class Side:
     async def next_of(self, path: str) -> str | None:
         """The path of the next page, where the answer to a GET of the path has one."""
         status, _, content = await self._raw("GET", path, b"", {})
-        links = json.loads(content).get("link", ()) if status == 200 else ()
+        bundle = json.loads(content) if status == 200 else {}
+        links = bundle.get("link", ()) if bundle.get("resourceType") == "Bundle" else ()
         following = next((each["url"] for each in links if each["relation"] == "next"), None)
         return None if following is None else following.removeprefix("http://testserver/fhir")
 
@@ -159,7 +160,7 @@ class Side:
         return start["status"], sent, end["body"]
 
 
-# -- requests ------------------------------------------------------------------------------------------------------------
+# -- requests ------------------------------------------------------------------------------------------------
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 JSON_TYPE = {"content-type": "application/fhir+json"}
@@ -231,7 +232,7 @@ def _bundle(rng: random.Random, one: str, asked: str) -> dict[str, Any]:
     return {"resourceType": "Bundle", "type": "transaction", "entry": [{"resource": made, "request": request}]}
 
 
-# -- the test ------------------------------------------------------------------------------------------------------------
+# -- the test ------------------------------------------------------------------------------------------------
 
 
 def test_hidden_rows_change_no_answer(tmp_path: Path, empty_database: Path) -> None:

@@ -122,6 +122,7 @@ async def test_an_import_brings_the_draft_of_the_week_up_to_date(
     start = anna.workplace.now().date() - timedelta(days=30)
     write_export(path, days=30, seed=3, start=start, heart_rates_per_day=0)
     await read(anna, path)
+    await worker.work_off()
     [plan] = await anna.plans()
     assert plan["meta"]["versionId"] == "2"
     reasons = {r["coding"][0]["code"] for r in plan["activity"][0]["detail"]["reasonCode"]}

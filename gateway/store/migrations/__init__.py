@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from alembic import command
@@ -10,6 +11,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from gateway.store.sqlite import Database
+
+# What it says about itself at every start is of no use to an operator.
+logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def _config() -> Config:

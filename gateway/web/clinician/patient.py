@@ -6,6 +6,7 @@ import asyncio
 
 from starlette.responses import Response
 
+from gateway.web.clinician.prescribe import account_state
 from gateway.web.clinician.record import records
 from gateway.web.figures import score_figure, steps_figure
 from gateway.web.resources import person
@@ -16,13 +17,15 @@ from gateway.web.visit import ClinicVisit
 async def show(visit: ClinicVisit) -> Response:
     """What this patient shares with the clinic."""
     patient = person(await visit.reads.read("Patient", visit.path("patient")))
-    by_id, days = await asyncio.gather(
-        records(visit, [patient.id]), latest_days(visit.reads, patient.reference, visit.dates.today)
+    by_id, days, account = await asyncio.gather(
+        records(visit, [patient.id]),
+        latest_days(visit.reads, patient.reference, visit.dates.today),
+        asyncio.to_thread(account_state, visit, patient.id),
     )
     record = by_id[patient.id]
-    figures = [score_figure(trend, visit.messages, visit.dates) for trend in record.trends if trend.points]
+    figures = [score_figure(trend, visit.messages, visit.dates, words="score.clinic") for trend in record.trends if trend.points]
     goal = record.active.steps if record.active else None
     if any(day.steps is not None for day in days):
         figures.append(steps_figure(days, goal, visit.messages, visit.dates))
-    values = {"person": patient, "record": record, "figures": figures}
+    values = {"person": patient, "record": record, "figures": figures, "account": account}
     return visit.page("clinician/patient.html", values)

@@ -6,10 +6,13 @@ import asyncio
 
 import segno
 from markupsafe import Markup
+from sqlmodel import select
 from starlette.responses import Response
 
 from gateway.people import patients
 from gateway.people.patients import Prescribed
+from gateway.people.tables import ActivationCode, PatientAccount
+from gateway.r4.identity import key_of
 from gateway.web.dates import moment_of
 from gateway.web.resources import person
 from gateway.web.visit import ClinicVisit
@@ -37,6 +40,21 @@ async def prescribe(visit: ClinicVisit) -> Response:
         "expires": visit.dates.long(visit.dates.day_of(moment_of(prescribed.expires))),
     }
     return visit.page("clinician/prescribed.html", values)
+
+
+def account_state(visit: ClinicVisit, patient_id: str) -> str:
+    """activated, prescribed or none, as far as this clinic prescribed it."""
+    patient = key_of("Patient", patient_id)
+    own = select(ActivationCode).where(
+        ActivationCode.patient == patient, ActivationCode.organisation == visit.member.organisation
+    )
+    with visit.site.database.reading() as session:
+        codes = list(session.exec(own))
+        if not codes:
+            return "none"
+        if session.get(PatientAccount, patient) is not None:
+            return "activated"
+    return "prescribed" if any(not c.used and visit.now_us < c.expires for c in codes) else "none"
 
 
 def _prescribed(visit: ClinicVisit, patient_id: str) -> Prescribed:

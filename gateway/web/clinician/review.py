@@ -9,7 +9,7 @@ from typing import Any
 from starlette.responses import Response
 
 from gateway.store.changes import Change, Version
-from gateway.store.errors import NotFound
+from gateway.store.errors import NotFound, VersionMismatch
 from gateway.web.clinician.record import records
 from gateway.web.dates import read_moment
 from gateway.web.plans import IS_WEEKLY_PLAN, Plan, plan
@@ -53,10 +53,16 @@ async def decide(visit: ClinicVisit) -> Response:
     found = _checked(visit, stored)
     if found.status != "draft" or verdict not in ("activate", "decline"):
         return await _page(visit, {"decision": "review.decided-already"})
+    if visit.form.text("version") != str(found.version):
+        raise VersionMismatch
     changes = await (_activation(visit, stored, found) if verdict == "activate" else _refusal(visit, stored, found))
     reason = f"review.reason.{visit.form.text('reason')}" if verdict == "decline" else "review.reason.activated"
     words = " ".join(filter(None, (visit.messages(reason), note)))
-    await visit.site.store.commit(visit.context, [*changes, created(_provenance(visit, found, words))])
+    try:
+        await visit.site.store.commit(visit.context, [*changes, created(_provenance(visit, found, words))])
+    except NotFound:
+        # It was just read, so what is missing is the permission to change it.
+        return await _page(visit, {"decision": "review.not-allowed"})
     return visit.redirect(f"/patients/{visit.path('patient')}")
 
 
@@ -171,8 +177,13 @@ async def _basis(visit: ClinicVisit, found: Plan) -> Basis | None:
         method=made.get("activity", {}).get("text", ""),
         recorded=visit.dates.moment(read_moment(made["recorded"])),
         rules=tuple((_rule(reason), reason.get("text", "")) for reason in made["reason"]),
-        inputs=tuple(dict.fromkeys(_named(each, visit) for each in inputs if each is not None)),
+        inputs=tuple(dict.fromkeys(_named(each, visit) for each in inputs if each and _is_input(each))),
     )
+
+
+def _is_input(found: JSON) -> bool:
+    """Not the person, whom a Provenance names only so that it belongs to them."""
+    return bool(found["resourceType"] != "Patient")
 
 
 def _rule(reason: JSON) -> str:

@@ -213,11 +213,11 @@ def _is_enabled(item: JSON, answers: Answers) -> bool:
 def _holds(condition: JSON, given: Sequence[JSON]) -> bool:
     operator = condition["operator"]
     if operator == "exists":
-        return bool(given) == condition["answerBoolean"]
+        return bool(bool(given) == condition["answerBoolean"])
     kind, wanted = next((name[len("answer") :], value) for name, value in condition.items() if name[:6] == "answer")
     values = [_comparable(answer.get(f"value{kind}")) for answer in given if f"value{kind}" in answer]
     compare = _COMPARISONS[operator]
-    return any([compare(value, _comparable(wanted)) for value in values])
+    return any(compare(value, _comparable(wanted)) for value in values)
 
 
 def _comparable(value: Any) -> Any:

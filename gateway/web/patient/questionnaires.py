@@ -16,6 +16,7 @@ from gateway.web.screening import flag_of_one_answer, flags_of
 from gateway.web.visit import PatientVisit
 from gateway.web.writes import created, replaced, version_of
 from recommender import knowledge
+from recommender.canonical import questionnaire as canonical
 from recommender.red_flags import RedFlag
 
 JSON = dict[str, Any]
@@ -44,7 +45,10 @@ class Progress:
 
 async def overview(visit: PatientVisit, names: tuple[str, ...] = OFFERED) -> list[Progress]:
     """The state of every instrument, from one search."""
-    responses = await visit.reads.every("QuestionnaireResponse", subject=visit.reference, _sort="-authored")
+    canonicals = ",".join(canonical(name) for name in names)
+    responses = await visit.reads.every(
+        "QuestionnaireResponse", subject=visit.reference, questionnaire=canonicals, _sort="-authored"
+    )
     return [_progress(visit, name, responses) for name in names]
 
 
