@@ -54,9 +54,10 @@ def import_files(
     raise typer.Exit(ended)
 
 
-def _only_organisation(database: Database) -> str | None:
+def _only_organisation(database: Database) -> str:
     with database.reading() as session:
         every = organisations.every(session)
-    if len(every) > 1:
-        refuse("several organisations are registered here: name one with --organization, or a person with --patient")
-    return f"Organization/{every[0].id}" if every else None
+    if len(every) != 1:
+        known = "several organisations are" if every else "no organisation is"
+        refuse(f"{known} registered here: name one with --organization Organization/ID, or a person with --patient")
+    return f"Organization/{every[0].id}"

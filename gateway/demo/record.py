@@ -33,7 +33,7 @@ from recommender.score import score
 JSON = dict[str, Any]
 
 # Enough to see exercises progress; each week planned costs a tenth of a second at the first start.
-PLANNED_WEEKS = 5
+PLANNED_WEEKS = 4
 _CHUNK = 200
 _MORNING, _EVENING = time(8, 30), time(19, 15)
 

@@ -207,7 +207,7 @@ class Story:
         self.say(f"Device/{client.id} registered with its own {ALGORITHM} key; token by private_key_jwt")
         for what, total in self._totals().items():
             _expect(total > 0, f"the record system finds the patient's {what}")
-            self.say(f"record system: {total} {what}")
+            self.say(f"record system finds {what}: {total}")
 
     def the_patient_withdraws(self) -> None:
         form = self.patient.open("/sharing").form(f"/sharing/{CLINIC_ID}/withdraw")

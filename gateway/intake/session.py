@@ -30,7 +30,7 @@ _SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """In whose name: a patient, an organisation, or (where neither is registered) this machine's operator."""
+    """In whose name: a patient or an organisation, as a reference."""
 
     patient: str | None = None
     organization: str | None = None

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import orjson
 
 from gateway.r4.definitions import type_name
+from gateway.store.errors import UnsupportedConsent
 from gateway.store.facts import COLUMNS
 from gateway.store.guard import INNER_CODES
 from gateway.store.prepare import Preparer
@@ -100,7 +101,11 @@ def _resource(
 def _rules(preparer: Preparer, pending: Pending, pk: int, resource_type: str, body: bytes) -> None:
     if resource_type != "Consent":
         return
-    rules = preparer.rules(orjson.loads(body))
+    try:
+        rules = preparer.rules(orjson.loads(body))
+    except UnsupportedConsent:
+        # It was understood when it was accepted, and what it said then stays in force.
+        return
     pending.rules_replaced.append(pk)
     pending.add("grant_row", [(*grant, pk) for grant in rules.grants])
     pending.add("deny_row", [(*deny, pk) for deny in rules.denies])

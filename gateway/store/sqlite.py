@@ -74,6 +74,7 @@ class Database:
         self.path = path
         self.synchronous = synchronous
         self.lock = WritersLock(path.with_name(path.name + ".lock"))
+        self._turn_on_log()
         self.engine = self._engine()
 
     def connect(self, *, readonly: bool = True) -> sqlite3.Connection:
@@ -104,6 +105,13 @@ class Database:
     def close(self) -> None:
         self.engine.dispose()
         self.lock.close()
+
+    def _turn_on_log(self) -> None:
+        """The file keeps this mode; SQLite does not wait where two processes turn it on at once, so they take turns."""
+        with self.lock.held():
+            connection = sqlite3.connect(self.path, isolation_level=None, timeout=10)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.close()
 
     def _engine(self) -> Engine:
         engine = create_engine(

@@ -272,14 +272,6 @@ class Deny(SQLModel, table=True):
     source: int = Field(sa_type=BigInteger)
 
 
-class ConsentEpoch(SQLModel, table=True):
-    """Raised by every change of a patient's grants and denies; a withdrawal locks this row."""
-
-    __tablename__ = "consent_epoch"
-    patient: int = Field(sa_column=_row_key())
-    epoch: int = Field(sa_type=BigInteger)
-
-
 class WriteAudit(SQLModel, table=True):
     """Who wrote what, in the transaction that wrote it. Never the content."""
 
@@ -318,10 +310,3 @@ class Outbox(SQLModel, table=True):
     leased_until: int = Field(sa_type=BigInteger)
     note: str = Field(sa_type=Text)
     created: int = Field(sa_type=BigInteger)
-
-
-class MatchLock(SQLModel, table=True):
-    """One row for each conditional create under way: the lock on its match key (PostgreSQL waits on it)."""
-
-    __tablename__ = "match_lock"
-    key: int = Field(sa_column=_row_key())

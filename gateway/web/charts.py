@@ -85,7 +85,8 @@ def ring(share: float, words: Words) -> Markup:
     length = 2 * pi * _RING
     filled = length * min(max(share, 0.0), 1.0)
     circle = f'cx="60" cy="60" r="{_RING}" fill="none" stroke-width="12"'
-    done = f'<circle class="ring-share" {circle} transform="rotate(-90 60 60)" stroke-dasharray="{filled:.1f} {length:.1f}"/>'
+    dashes = f'transform="rotate(-90 60 60)" stroke-dasharray="{filled:.1f} {length:.1f}"'
+    done = f'<circle class="ring-share" {circle} {dashes}/>'
     return Markup(  # noqa: S704 - texts are escaped, numbers are formatted
         f'<svg class="ring" viewBox="0 0 120 120" role="img" aria-labelledby="{escape(words.id)}-name">'
         f'<title id="{escape(words.id)}-name">{escape(words.name)}</title><circle class="ring-track" {circle}/>'

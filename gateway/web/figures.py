@@ -58,7 +58,9 @@ def summary(trend: Trend, t: Messages, dates: Dates) -> str:
     now = t("score.latest", value=t.number(latest.value), maximum=t.number(float(trend.rule.maximum)))
     if trend.change is None:
         return f"{now} {direction}"
-    return f"{now} {direction} {t(f'score.verdict.{trend.verdict}', change=t.number(abs(trend.change)))}"
+    without_mic = "more" if trend.change > 0 else "less"
+    verdict = without_mic if trend.verdict == "unknown" else trend.verdict
+    return f"{now} {direction} {t(f'score.verdict.{verdict}', change=t.number(abs(trend.change)))}"
 
 
 def steps_figure(days: Sequence[StepDay], goal: int | None, t: Messages, dates: Dates) -> Figure:

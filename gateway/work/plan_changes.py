@@ -11,7 +11,7 @@ from gateway.access import AccessContext
 from gateway.r4.json_text import replace_strings
 from gateway.store.changes import Change
 from gateway.store.store import Store
-from gateway.work.records import created, known, labelled_like, says_the_same, updated
+from gateway.work.records import created, every, known, labelled_like, says_the_same, updated
 from recommender.plan import PlanProposal
 
 JSON = dict[str, Any]
@@ -56,10 +56,17 @@ async def changes_of(
 
 
 async def _stored(store: Store, context: AccessContext, resource: JSON, draft: JSON | None) -> JSON | None:
-    """What is there of a part of the plan. The draft of the week is one and the same, whatever its kind."""
-    if resource["resourceType"] == "CarePlan" and draft is not None:
-        return draft
-    return await known(store, context, resource) if "identifier" in resource else None
+    """
+    What is there of a part of the plan.
+
+    The draft of the week is one and the same, whatever its kind; so is the Provenance that tells how it was made.
+    """
+    if "identifier" in resource:
+        return draft if resource["resourceType"] == "CarePlan" and draft else await known(store, context, resource)
+    if draft is None:
+        return None
+    found = await every(store, context, f"Provenance?target=CarePlan/{draft['id']}")
+    return next((each for each in found if "policy" in each), None)
 
 
 def _is_same(parts: Mapping[str, JSON], stored: Mapping[str, JSON | None], references: Mapping[str, str]) -> bool:

@@ -83,8 +83,12 @@ class Browser:
         return self._took(self.client.post(form.action, data=data))
 
     def form(self, action: str | None = None) -> PageForm:
-        forms = [form for form in self._read().forms if form.action != "/sign-out" or action == "/sign-out"]
+        forms = [form for form in self.forms if form.action != "/sign-out" or action == "/sign-out"]
         return next(form for form in forms if action is None or form.action == action)
+
+    @property
+    def forms(self) -> list[PageForm]:
+        return self._read().forms
 
     @property
     def links(self) -> list[str]:

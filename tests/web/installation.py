@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlmodel import SQLModel
 
+import gateway.work.jobs  # noqa: F401  (declares the table of import jobs)
 from gateway.people import memberships, organisations, patients, staff
 from gateway.people.hashing import SecretHasher, sign_in_key
 from gateway.people.registry import organization, practitioner, publish
@@ -18,12 +20,10 @@ from gateway.settings import Settings
 from gateway.store import migrations
 from gateway.store.sqlite import Database
 from gateway.store.store import Store, now_us
-import gateway.work.jobs  # noqa: F401  (declares the table of import jobs)
 from gateway.work.worker import Worker
 from gateway.work.workplace import Workplace
 
 EMAIL, PASSPHRASE = "robin@clinic.example", "seven calm herons"
-NHS_NUMBER = "9000000009"
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Installation:
                 roles=[Role.CLINICIAN],
                 now_us=now_us(),
             )
-        asyncio.run(self._publish())
+        _run(self._publish())
 
     def code_for(self, patient_id: str) -> str:
         """An activation code, as the clinic's page makes it."""
@@ -80,9 +80,8 @@ class Installation:
         return key_of("Patient", patient_id)
 
     def work_off(self) -> None:
-        """What the job child does: scores, alerts, plans. On a thread, because a test may have a loop of its own."""
-        with ThreadPoolExecutor(1) as thread:
-            thread.submit(lambda: asyncio.run(self._worked_off())).result()
+        """What the job child does: scores, alerts, plans."""
+        _run(self._worked_off())
 
     async def _worked_off(self) -> None:
         store = Store(self.database, settings=self.settings)
@@ -100,3 +99,9 @@ class Installation:
                 await publish(store, resource)
         finally:
             await store.stop()
+
+
+def _run(work: Coroutine[None, None, None]) -> None:
+    """On a thread of its own, because a test may have a running loop already."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result()

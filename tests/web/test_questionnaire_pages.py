@@ -12,13 +12,13 @@ def test_a_page_says_where_one_is(patient: Browser) -> None:
 
 
 def test_each_answer_is_kept_and_another_device_goes_on_after_it(
-    patient: Browser, visitor: Callable[[], Browser]
+    patient: Browser, patient_id: str, visitor: Callable[[], Browser]
 ) -> None:
     patient.open("/questions/rmdq-24/rmdq-01").submit(answer="yes")
     patient.submit(answer="no")
     assert patient.url == "/questions/rmdq-24/rmdq-03"
     other = visitor()
-    other.open("/sign-in/patient").submit(handle="ANNA", secret="738291")
+    other.open("/sign-in/patient").submit(handle=f"ANNA-{patient_id}", secret="738291")
     other.open("/questions/rmdq-24")
     assert "/questions/rmdq-24/rmdq-03" in other.links
     other.open("/questions/rmdq-24/rmdq-01")

@@ -9,19 +9,10 @@ import pytest
 from gateway.people import memberships, staff
 from gateway.people.hashing import SecretHasher, sign_in_key
 from gateway.people.tables import Role
+from gateway.r4.identity import new_id
 from gateway.store.store import now_us
 from tests.web.browser import Browser
-from tests.web.installation import NHS_NUMBER, Installation
-
-PERSON = {
-    "nhs": NHS_NUMBER,
-    "given": "Anna",
-    "family": "Example",
-    "born__day": "27",
-    "born__month": "3",
-    "born__year": "1985",
-    "checked": "yes",
-}
+from tests.web.installation import Installation
 
 
 @pytest.mark.parametrize(
@@ -38,13 +29,13 @@ PERSON = {
     ],
 )
 def test_a_wrong_entry_is_explained_and_nothing_else_is_lost(
-    clinician: Browser, field: str, value: str | None, said: str
+    clinician: Browser, person: dict[str, str], field: str, value: str | None, said: str
 ) -> None:
-    entered: dict[str, str | None] = {**PERSON, "born__month": "2" if value == "31" else "3", field: value}
+    entered: dict[str, str | None] = {**person, "born__month": "2" if value == "31" else "3", field: value}
     page = clinician.open("/patients/new").submit(**entered)
     assert page.status == 422
     assert said in page.text
-    assert 'value="Example"' in page.html
+    assert f'value="{person["family"]}"' in page.html
 
 
 def test_a_registered_person_of_the_test_range_is_labelled_synthetic(clinician: Browser, patient_id: str) -> None:
@@ -52,19 +43,21 @@ def test_a_registered_person_of_the_test_range_is_labelled_synthetic(clinician: 
     assert "Synthetic person" in clinician.open(f"/patients/{patient_id}").text
 
 
-def test_registering_the_same_number_again_leads_to_the_same_person(clinician: Browser, patient_id: str) -> None:
-    clinician.open("/patients/new").submit(**PERSON)
+def test_registering_the_same_number_again_leads_to_the_same_person(
+    clinician: Browser, person: dict[str, str], patient_id: str
+) -> None:
+    clinician.open("/patients/new").submit(**person)
     assert clinician.url == f"/patients/{patient_id}/code"
-    assert clinician.open("/panel").html.count("Anna Example</a>") == 1
+    assert clinician.open("/panel").html.count(f"Anna {person['family']}</a>") == 1
 
 
 def test_another_practice_that_registers_the_person_gets_the_same_one_and_sees_no_more_than_who_they_are(
-    installation: Installation, visitor: Callable[[], Browser], clinician: Browser, patient_id: str
+    installation: Installation, visitor: Callable[[], Browser], person: dict[str, str], patient_id: str
 ) -> None:
     other = _colleague(installation, visitor)
-    assert "Anna" not in other.open("/panel").text
+    assert person["family"] not in other.open("/panel").text
     assert other.open(f"/patients/{patient_id}").status == 404
-    other.open("/patients/new").submit(**PERSON)
+    other.open("/patients/new").submit(**person)
     assert other.url == f"/patients/{patient_id}/code"
     assert "No answers or measurements are shared" in other.open(f"/patients/{patient_id}").text
 
@@ -95,11 +88,12 @@ def test_a_patient_of_another_clinic_is_not_there(
 
 def _colleague(installation: Installation, visitor: Callable[[], Browser]) -> Browser:
     """Somebody who works in the other practice, through invitation and sign-in."""
+    email = f"{new_id()}@elm.example"
     with installation.database.writing() as session:
         invited = staff.invite(
             session,
             name="Sam Field",
-            email="sam@elm.example",
+            email=email,
             organisation=installation.practice.key,
             roles=[Role.CLINICIAN],
             invited_by=installation.clinician.key,
@@ -107,7 +101,7 @@ def _colleague(installation: Installation, visitor: Callable[[], Browser]) -> Br
         )
     browser = visitor()
     browser.open("/invitation").submit(code=invited.code, secret="eleven slow otters")
-    browser.open("/sign-in/staff").submit(email="sam@elm.example", secret="eleven slow otters")
+    browser.open("/sign-in/staff").submit(email=email, secret="eleven slow otters")
     assert browser.url == "/panel"
     return browser
 

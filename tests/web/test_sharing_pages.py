@@ -6,9 +6,9 @@ from tests.web.browser import Browser
 from tests.web.installation import Installation
 
 
-def share(patient: Browser, organisation: str, **choice: object) -> None:
+def share(patient: Browser, organisation: str, **choice: list[str]) -> None:
     page = patient.open(f"/sharing/{organisation}")
-    page.submit(share="yes", **choice)  # type: ignore[arg-type]
+    page.submit(share="yes", **choice)
     assert "I agree that" in page.text
     page.submit(f"/sharing/{organisation}/agree")
 
@@ -41,7 +41,7 @@ def test_what_is_shared_appears_and_what_is_stopped_is_gone_at_once(
 
 def test_stopping_takes_no_more_steps_than_giving(installation: Installation, patient: Browser) -> None:
     share(patient, installation.clinic.id)
-    actions = [form.action for form in patient.open("/sharing")._read().forms]
+    actions = [form.action for form in patient.open("/sharing").forms]
     assert f"/sharing/{installation.clinic.id}/withdraw" in actions
 
 

@@ -92,10 +92,10 @@ def test_an_activation_code_opens_one_account_once(
 ) -> None:
     code = installation.code_for(patient_id)
     first = visitor()
-    first.open("/activate").submit(code=code.lower().replace("-", " "), handle="anna", secret="738291")
+    first.open("/activate").submit(code=code.lower().replace("-", " "), handle=f"anna-{patient_id}", secret="738291")
     assert first.url == "/start"
     second = visitor()
-    second.open("/activate").submit(code=code, handle="bob", secret="738291")
+    second.open("/activate").submit(code=code, handle=f"bob-{patient_id}", secret="738291")
     assert second.status == 422
     assert "does not open anything" in second.text
 

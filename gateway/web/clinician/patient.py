@@ -23,7 +23,11 @@ async def show(visit: ClinicVisit) -> Response:
         asyncio.to_thread(account_state, visit, patient.id),
     )
     record = by_id[patient.id]
-    figures = [score_figure(trend, visit.messages, visit.dates, words="score.clinic") for trend in record.trends if trend.points]
+    figures = [
+        score_figure(trend, visit.messages, visit.dates, words="score.clinic")
+        for trend in record.trends
+        if trend.points
+    ]
     goal = record.active.steps if record.active else None
     if any(day.steps is not None for day in days):
         figures.append(steps_figure(days, goal, visit.messages, visit.dates))

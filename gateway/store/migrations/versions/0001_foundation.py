@@ -93,12 +93,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("key"),
     )
     op.create_table(
-        "consent_epoch",
-        sa.Column("patient", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
-        sa.Column("epoch", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("patient"),
-    )
-    op.create_table(
         "deny_row",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("patient", sa.BigInteger(), nullable=False),
@@ -287,11 +281,6 @@ def upgrade() -> None:
     )
     op.create_index("invitation_person", "invitation", ["person"], unique=False)
     op.create_table(
-        "match_lock",
-        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
-        sa.PrimaryKeyConstraint("key"),
-    )
-    op.create_table(
         "membership",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("person", sa.BigInteger(), nullable=False),
@@ -464,7 +453,6 @@ def downgrade() -> None:
     op.drop_index("membership_person", table_name="membership")
     op.drop_index("membership_organisation", table_name="membership")
     op.drop_table("membership")
-    op.drop_table("match_lock")
     op.drop_index("invitation_person", table_name="invitation")
     op.drop_table("invitation")
     op.drop_index("index_uri_value", table_name="index_uri")
@@ -497,7 +485,6 @@ def downgrade() -> None:
     op.drop_index("deny_row_source", table_name="deny_row")
     op.drop_index("deny_row_patient", table_name="deny_row")
     op.drop_table("deny_row")
-    op.drop_table("consent_epoch")
     op.drop_table("client")
     op.drop_index("care_relationship_patient", table_name="care_relationship")
     op.drop_index("care_relationship_organisation", table_name="care_relationship")

@@ -1,0 +1,19 @@
+"""A job child's workplace on a temporary database."""
+
+from __future__ import annotations
+
+import pytest
+from sqlmodel import SQLModel
+
+from gateway.settings import Settings
+from gateway.store.sqlite import Database
+from gateway.store.store import Store
+from gateway.work.engine import publish_engine
+from gateway.work.workplace import Workplace
+
+
+@pytest.fixture
+async def workplace(database: Database, store: Store, settings: Settings) -> Workplace:
+    SQLModel.metadata.create_all(database.engine)
+    await publish_engine(store)
+    return Workplace(database, store, settings)
