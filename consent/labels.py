@@ -61,15 +61,12 @@ def facts(resource: Mapping[str, Any], *, key_of: KeyOf, first_updated_us: int) 
     found = contents(resource, key_of)
     kind = category(resource, found)
     declared, labels = _declared(resource, found.carried)
-    labels |= found.labels
+    # A published questionnaire asks about sensitive things; only its answers tell them of somebody.
+    is_published = kind == NO_CATEGORY and not found.patients and resource["resourceType"] in OPEN_TYPES
+    labels |= 0 if is_published else found.labels
     confidentiality = max(CATEGORY_MINIMUM[kind], declared, _raised(labels))
     effective = ALWAYS if kind == MIXED else _effective(resource, first_updated_us)
-    is_open = (
-        kind == NO_CATEGORY
-        and not found.patients
-        and confidentiality <= NORMAL
-        and resource["resourceType"] in OPEN_TYPES
-    )
+    is_open = is_published and confidentiality <= NORMAL
     return Facts(found.patients, kind, confidentiality, labels, *effective, is_open)
 
 

@@ -14,6 +14,7 @@ import uvicorn
 
 from gateway.commands.terminal import err, open_database, out, refuse, settings_with
 from gateway.settings import Settings
+from gateway.work.running import announced
 from gateway.work.supervisor import Supervisor
 
 # What a client may keep open between requests; longer than a proxy's own limit, so that the proxy closes first.
@@ -44,7 +45,7 @@ def serve(
     if open_access:
         err.print("Open access: everybody on this machine may read and write everything.", style="bold yellow")
     out.print(f"Backbridge on {settings.base_url}  (FHIR at {settings.fhir_base_url}, state in {settings.home})")
-    with Supervisor(settings):
+    with announced(settings.home, settings.base_url), Supervisor(settings):
         _run(settings, open_access)
 
 

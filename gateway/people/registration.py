@@ -17,7 +17,7 @@ from gateway.store.registration import NHS_NUMBER_SYSTEM, verified
 from gateway.store.store import Store
 from mappings.demographics import is_synthetic
 
-SYNTHETIC_TAG = {"system": "https://backbridge.example/tags", "code": "synthetic", "display": "Invented person"}
+SYNTHETIC_TAG = {"system": "https://backbridge.example/tags", "code": "synthetic", "display": "Synthetic data"}
 
 
 @dataclass(frozen=True, slots=True)

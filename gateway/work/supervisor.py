@@ -49,7 +49,7 @@ class Supervisor:
         pause = _FIRST_PAUSE_SECONDS
         while not self._stopping.is_set():
             began = time.monotonic()
-            self._child = subprocess.Popen(_command(), env=_environment(self._settings))
+            self._child = subprocess.Popen(_command(), env=_environment(self._settings))  # noqa: S603 - our own
             self._child.wait()
             healthy = time.monotonic() - began > _HEALTHY_SECONDS
             pause = _FIRST_PAUSE_SECONDS if healthy else min(pause * 2, _LONGEST_PAUSE_SECONDS)

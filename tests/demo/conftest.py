@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from sqlmodel import SQLModel
 
 from gateway.settings import Settings
 from gateway.store.sqlite import Database
@@ -14,6 +13,5 @@ from gateway.work.workplace import Workplace
 
 @pytest.fixture
 async def workplace(database: Database, store: Store, settings: Settings) -> Workplace:
-    SQLModel.metadata.create_all(database.engine)
     await publish_engine(store)
     return Workplace(database, store, settings)

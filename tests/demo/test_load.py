@@ -59,7 +59,8 @@ def bodies(workplace: Workplace) -> list[JSON]:
 async def seen(workplace: Workplace, context: AccessContext, query: str) -> dict[str, list[JSON]]:
     """What somebody finds, by the name of the person it is about."""
     found = await every(workplace.store, context, query)
-    names = {f"Patient/{p['id']}": p["name"][0]["given"][0] for p in bodies(workplace) if p["resourceType"] == "Patient"}
+    patients = [resource for resource in bodies(workplace) if resource["resourceType"] == "Patient"]
+    names = {f"Patient/{each['id']}": each["name"][0]["given"][0] for each in patients}
     by_name: dict[str, list[JSON]] = {name: [] for name in names.values()}
     for resource in found:
         by_name[names[resource["subject"]["reference"]]].append(resource)

@@ -8,9 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlmodel import SQLModel
-
-import gateway.work.jobs  # noqa: F401  (declares the table of import jobs)
 from gateway.people import memberships, organisations, patients, staff
 from gateway.people.hashing import SecretHasher, sign_in_key
 from gateway.people.registry import organization, practitioner, publish
@@ -42,7 +39,6 @@ class Installation:
         self.settings = Settings(home=self.home, public_base_url=self.base_url)
         self.database = Database(self.settings.database_path)
         migrations.upgrade(self.database)
-        SQLModel.metadata.create_all(self.database.engine)
         hasher = SecretHasher(sign_in_key(self.home / "keys"))
         self.clinician, self.clinic = staff.first_administrator(
             self.database,

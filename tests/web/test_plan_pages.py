@@ -133,13 +133,14 @@ def test_warning_signs_stand_first_on_the_panel_until_a_clinician_has_looked(
     patient.submit(f"/sharing/{installation.clinic.id}/agree")
     answer(patient, "red-flag-screen", rf_night_pain="yes")
     assert "Book an appointment" in patient.text
-    panel = clinician.open("/panel").text
-    assert "Pain at night" in panel
+    installation.work_off()
+    assert "Pain at night" in clinician.open("/panel").text
     page = clinician.open(f"/patients/{patient_id}")
     assert "Warning signs to look at" in page.text
     page.submit(f"/patients/{patient_id}/cleared")
     assert page.url == f"/patients/{patient_id}"
     assert "Warning signs to look at" not in page.text
+    assert {flag["status"] for flag in _resources(installation, patient_id)["Flag"]} == {"inactive"}
 
 
 def test_very_low_mood_is_an_alert_and_the_patient_gets_words_at_once(

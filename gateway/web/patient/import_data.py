@@ -157,6 +157,7 @@ def _accept(visit: PatientVisit, job: ImportJob) -> str:
     path = Path(job.path)
     with path.open("rb") as file:
         is_export = file.read(8).startswith(_BEGINNINGS)
+        os.fsync(file.fileno())
     with visit.site.database.writing() as session:
         found = session.get_one(ImportJob, job.id)
         if is_export:
