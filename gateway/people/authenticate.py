@@ -1,8 +1,8 @@
 """From a bearer token or a session cookie to an AccessContext, on every request anew (architecture rule 2).
 
-One prepared statement on a connection of its own answers from the latest commit of any process, so a revoked
-token, a disabled client and a member who has left are refused on the very next request; nothing is cached but
-the reading of scope texts.
+Prepared statements on a connection of its own answer from the latest commit of any process, so a revoked token, a
+disabled client and a member who has left are refused on the very next request. What a token's row says is remembered
+until the administrative tables change (`Database.epoch`), for a second at most.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ SELF_MANAGEMENT = "self-management"
 _CREDENTIALS = re.compile(r"bearer +([A-Za-z0-9\-._~+/]{20,512}=*)", re.IGNORECASE)
 _STAFF_SCOPES = ScopeSet((Scope("user", "*", frozenset("cruds")),))
 _PATIENT_SCOPES = ScopeSet((Scope("patient", "*", frozenset("cruds")),))
+
+_REMEMBERED_TOKENS = 10_000
+# A process that dies between its commit and the new epoch is found out after this long.
+_REMEMBERED_US = 1_000_000
 
 _BEARER = """
 SELECT t.client, t.person, t.reference, t.organisation, t.organisation_id, t.patient, t.scopes, t.purpose,
@@ -106,7 +110,11 @@ class Authenticator:
     """Answers who asks. Safe to use from several threads; close it when the application stops."""
 
     def __init__(self, database: Database, settings: Settings, clock: Callable[[], int]) -> None:
+        self._database = database
         self._connection = database.connect()
+        self._tokens: dict[bytes, sqlite3.Row] = {}
+        self._tokens_epoch = -1
+        self._tokens_until_us = 0
         self._idle_us = int(settings.session_idle_minutes * 60_000_000)
         self._clock = clock
         self._lock = threading.Lock()
@@ -129,7 +137,7 @@ class Authenticator:
         if credentials is None:
             raise _no_token(authorization)
         now_us = self._clock()
-        row = self._one(_BEARER, token_hash(credentials[1]))
+        row = self._token(token_hash(credentials[1]), now_us)
         if row is None:
             raise Unauthenticated("invalid_token", "The access token is not valid.")
         _check_in_force(row, now_us)
@@ -240,6 +248,19 @@ class Authenticator:
         row = self._one(_PATIENT, patient)
         if row["disabled"] if row is not None else must_exist:
             raise Unauthenticated("invalid_token", "The account is closed.")
+
+    def _token(self, digest: bytes, now_us: int) -> sqlite3.Row | None:
+        # The epoch is read before the row: a change in between is noticed at the next request.
+        epoch = self._database.epoch.number
+        if epoch != self._tokens_epoch or now_us >= self._tokens_until_us or len(self._tokens) > _REMEMBERED_TOKENS:
+            self._tokens = {}
+            self._tokens_epoch, self._tokens_until_us = epoch, now_us + _REMEMBERED_US
+        row = self._tokens.get(digest)
+        if row is None:
+            row = self._one(_BEARER, digest)
+            if row is not None:
+                self._tokens[digest] = row
+        return row
 
     def _one(self, sql: str, *values: object) -> sqlite3.Row | None:
         rows = self._all(sql, *values)
