@@ -1,7 +1,7 @@
 """The ASGI application, assembled on one page: the FHIR door, the token door, the pages, and their health.
 
-    /fhir/…       FHIRApplication, a plain ASGI application: nothing stands between a client and the store but the guard
-    everything else is FastAPI: tokens, discovery, pages, /livez, /readyz
+/fhir/…       FHIRApplication, a plain ASGI application: nothing stands between a client and the store but the guard
+everything else is FastAPI: tokens, discovery, pages, /livez, /readyz
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ def build_app(settings: Settings, *, open_access: bool = False) -> Gateway:
         authenticator.close()
         database.close()
 
-    pages = FastAPI(title="Backbridge", version=VERSION, lifespan=running, docs_url=None, redoc_url=None, openapi_url=None)
+    pages = FastAPI(
+        title="Backbridge", version=VERSION, lifespan=running, docs_url=None, redoc_url=None, openapi_url=None
+    )
     pages.include_router(token_routes(TokenServer(database, hasher, settings, now_us), _address_of))
     pages.include_router(page_routes(store, database, settings))
     pages.add_api_route("/livez", _alive, include_in_schema=False)

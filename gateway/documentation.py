@@ -41,9 +41,7 @@ def settings_page() -> str:
         "# Settings",
         "Every setting is an environment variable; a command-line option overrides it.\n"
         "A value that cannot be used stops the start with one line that names the variable.",
-        "\n".join(
-            ["| variable | meaning | default | option of `backbridge serve` |", "|---|---|---|---|", *rows]
-        ),
+        "\n".join(["| variable | meaning | default | option of `backbridge serve` |", "|---|---|---|---|", *rows]),
     )
 
 

@@ -37,7 +37,9 @@ class Settings(BaseSettings):
         description="Comma-separated addresses of reverse proxies whose X-Forwarded-For is believed, for rate limits and "
         "the audit log.",
     )
-    tls_certificate: Path | None = Field(default=None, description="PEM certificate chain; with it the gateway speaks TLS.")
+    tls_certificate: Path | None = Field(
+        default=None, description="PEM certificate chain; with it the gateway speaks TLS."
+    )
     tls_key: Path | None = Field(default=None, description="PEM private key of the certificate.")
     audit_reads: Literal["before-response", "within-1s"] = Field(
         default="before-response",
@@ -49,7 +51,9 @@ class Settings(BaseSettings):
     max_chain_depth: int = Field(default=4, ge=1, description="Most hops of a chain, _has or iterated include.")
     page_default: int = Field(default=20, ge=1, description="Entries of a page where _count is not given.")
     page_max: int = Field(default=1_000, ge=1, description="Most entries of a page, whatever _count says.")
-    query_seconds: float = Field(default=5.0, gt=0, description="Longest a search may run before it is refused as too costly.")
+    query_seconds: float = Field(
+        default=5.0, gt=0, description="Longest a search may run before it is refused as too costly."
+    )
     handling: Literal["strict", "lenient"] = Field(
         default="strict",
         description="What happens to unknown search parameters where the client states no Prefer: handling.",
@@ -61,7 +65,8 @@ class Settings(BaseSettings):
     )
     token_seconds: int = Field(default=300, ge=10, le=3600, description="Life of a backend client's access token.")
     time_zone: str = Field(
-        default="Europe/London", description="IANA time zone in which the pages say days and times, and in which today begins."
+        default="Europe/London",
+        description="IANA time zone in which the pages say days and times, and in which today begins.",
     )
     max_import_bytes: int = Field(
         default=4_000_000_000, ge=1_000, description="Largest file of health data that a patient may upload."

@@ -19,9 +19,7 @@ from gateway.store.sqlite import Database
 Home = Annotated[Path | None, typer.Option(help="Folder of this installation's state.")]
 
 
-def worker(
-    parent: Annotated[int | None, typer.Option(help="Process to end with.")] = None, home: Home = None
-) -> None:
+def worker(parent: Annotated[int | None, typer.Option(help="Process to end with.")] = None, home: Home = None) -> None:
     """Do the work that follows from commits, and read uploaded files; `serve` starts it by itself."""
     from gateway.work.worker import run
 

@@ -39,7 +39,9 @@ def serve(
     if open_access and not _is_loopback(settings.host):
         refuse(f"--open-access listens on this machine only, not on {settings.host}")
     if workers > 1:
-        err.print("SQLite has one writer at a time: one gateway process is used. PostgreSQL takes more.", style="yellow")
+        err.print(
+            "SQLite has one writer at a time: one gateway process is used. PostgreSQL takes more.", style="yellow"
+        )
     _refuse_unless_free(settings)
     open_database(settings).close()
     if open_access:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from gateway.people.codes import new_code
 from gateway.people.errors import NotKnown
 from gateway.people.hashing import SecretHasher, sign_in_key
 from gateway.people.registry import organization, practitioner, publish
-from gateway.people.tables import Role
+from gateway.people.tables import Organisation, Role, StaffAccount
 from gateway.r4.identity import key_of
 from gateway.work.records import SYNTHETIC
 from gateway.work.workplace import Workplace
@@ -96,10 +97,7 @@ def is_registered(workplace: Workplace) -> bool:
 
 async def register_clinic(workplace: Workplace) -> list[Login]:
     """Both organisations and their staff, published as resources too; how the staff sign in."""
-    now_us = workplace.store.clock()
-    with workplace.database.writing() as session:
-        made = [organisations.add(session, name=NAMES[id], now_us=now_us, organisation_id=id) for id in NAMES]
-    for each in made:
+    for each in await asyncio.to_thread(_organisations, workplace):
         await publish(workplace.store, _marked(organization(each)))
     hasher = _hasher(workplace)
     return [await _employ(workplace, hasher, each) for each in COLLEAGUES]
@@ -111,13 +109,22 @@ def open_accounts(workplace: Workplace, holders: Sequence[tuple[str, str, str]])
     return [_activate(workplace, hasher, *holder) for holder in holders]
 
 
-async def _employ(workplace: Workplace, hasher: SecretHasher, colleague: Colleague) -> Login:
-    now_us, passphrase = workplace.store.clock(), new_code()
+def _organisations(workplace: Workplace) -> list[Organisation]:
+    now_us = workplace.store.clock()
+    with workplace.database.writing() as session:
+        return [organisations.add(session, name=NAMES[id], now_us=now_us, organisation_id=id) for id in NAMES]
+
+
+def _account(workplace: Workplace, hasher: SecretHasher, colleague: Colleague, passphrase: str) -> StaffAccount:
+    now_us = workplace.store.clock()
     with workplace.database.writing() as session:
         code = _invited(session, colleague, now_us)
-    account = staff.accept(
-        workplace.database, hasher, code=code, passphrase=passphrase, address=_ADDRESS, now_us=now_us
-    )
+    return staff.accept(workplace.database, hasher, code=code, passphrase=passphrase, address=_ADDRESS, now_us=now_us)
+
+
+async def _employ(workplace: Workplace, hasher: SecretHasher, colleague: Colleague) -> Login:
+    passphrase = new_code()
+    account = await asyncio.to_thread(_account, workplace, hasher, colleague, passphrase)
     await publish(workplace.store, _marked(practitioner(account)))
     where = NAMES[colleague.organisation]
     return Login(f"{colleague.what}, {where}", "/sign-in/staff", account.email, passphrase)

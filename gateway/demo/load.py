@@ -5,6 +5,7 @@ What an interrupted start has left out is loaded by the next one. Progress and, 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -55,9 +56,9 @@ async def load(workplace: Workplace) -> AsyncIterator[None]:
     missing = [person for person in people() if not _is_loaded(patients[person.number])]
     if not missing:
         return
-    _refer(workplace, patients)
+    await asyncio.to_thread(_refer, workplace, patients)
     if logins:
-        logins += open_accounts(workplace, _holders(patients))
+        logins += await asyncio.to_thread(open_accounts, workplace, _holders(patients))
         _print_logins(workplace, logins)
     for done, person in enumerate(missing, start=1):
         await _person(workplace, person, patients[person.number])
@@ -110,12 +111,12 @@ def _holders(patients: dict[int, JSON]) -> list[tuple[str, str, str]]:
 async def _person(workplace: Workplace, person: Person, resource: JSON) -> None:
     record = Record(workplace, person, resource["id"], _begun(workplace, person))
     await _discard_half(record)
-    care.admit_plan_engine(workplace.database, key_of("Patient", record.patient_id))
+    await asyncio.to_thread(care.admit_plan_engine, workplace.database, key_of("Patient", record.patient_id))
     await _consent(record)
     await record.write()
     await _withdraw(record)
     await _mark_loaded(workplace, resource)
-    _settle_outbox(workplace, key_of("Patient", record.patient_id))
+    await asyncio.to_thread(_settle_outbox, workplace, key_of("Patient", record.patient_id))
 
 
 def _begun(workplace: Workplace, person: Person) -> date:

@@ -71,9 +71,7 @@ def _rest() -> dict[str, Any]:
         "security": {"description": "OAuth 2 bearer tokens; consent is applied to every read and write."},
         "resource": [_resource(name) for name in TYPES if name not in NOT_STORED],
         "interaction": [{"code": code} for code in _codes("system")],
-        "compartment": [
-            f"http://hl7.org/fhir/CompartmentDefinition/{name.lower()}" for name in sorted(COMPARTMENTS)
-        ],
+        "compartment": [f"http://hl7.org/fhir/CompartmentDefinition/{name.lower()}" for name in sorted(COMPARTMENTS)],
     }
 
 

@@ -23,9 +23,7 @@ async def create(service: Service, request: Request) -> Answer:
     condition = None
     if (query := request.headers.get(b"if-none-exist")) is not None:
         condition = condition_of(service, resource_type, query)
-    (done,) = await service.store.commit(
-        request.context, [Create(resource_type, resource, text, condition=condition)]
-    )
+    (done,) = await service.store.commit(request.context, [Create(resource_type, resource, text, condition=condition)])
     return written(service, request.prefer.returns, done)
 
 

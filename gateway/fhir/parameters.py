@@ -23,9 +23,7 @@ def pairs_of(query: bytes) -> Pairs:
     if not query:
         return []
     try:
-        return parse_qsl(
-            query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS
-        )
+        return parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS)
     except UnicodeError:
         raise BadRequest("Parameters must be percent-encoded UTF-8.") from None
     except ValueError:

@@ -18,6 +18,7 @@ from gateway.store.errors import SeveralMatches
 _REFERENCE = re.compile(r'"reference"[ \t\n\r]*:[ \t\n\r]*"((?:[^"\\]|\\.)*)"')
 _OWN_SCHEMES = ("urn:uuid:", "urn:oid:")
 
+
 class Reference(NamedTuple):
     """A reference that needs the transaction to mean something: the entry, its string token, and what it says."""
 
@@ -48,9 +49,7 @@ def check_aliases(references: Iterable[Reference], aliases: Container[str]) -> N
             )
 
 
-async def resolved_conditions(
-    service: Service, request: Request, references: Iterable[Reference]
-) -> Mapping[str, str]:
+async def resolved_conditions(service: Service, request: Request, references: Iterable[Reference]) -> Mapping[str, str]:
     """
     What each conditional reference (`Patient?identifier=…`) stands for, by the string token as it was written.
 

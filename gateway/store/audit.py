@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,14 +56,14 @@ class ReadAudit:
         self._connection.execute(_CREATE)
         self._connection.execute(_INDEX)
         self._reader = self._database.connect()
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="audit")
         self._before_response = before_response
-        self._commits: GroupCommit[Sequence[Row], None] = GroupCommit(self._write, name="audit", batch_max=512)
+        self._commits: GroupCommit[Sequence[Row], None] = GroupCommit(self._write, batch_max=512)
         self._waiting: list[Row] = []
         self._is_failing = False
         self._flusher: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._commits.start()
         if not self._before_response:
             self._flusher = asyncio.get_running_loop().create_task(self._flush_regularly())
 
@@ -73,6 +74,7 @@ class ReadAudit:
                 await self._flusher
             await self._flush()
         await self._commits.stop()
+        self._disk.shutdown()
         self._reader.close()
         self._connection.close()
         self._database.close()
@@ -129,21 +131,22 @@ class ReadAudit:
         else:
             self._is_failing = False
 
-    def _write(self, batches: Sequence[Sequence[Row]]) -> Sequence[None]:
+    async def _write(self, batches: Sequence[Sequence[Row]]) -> Sequence[None]:
         try:
-            self._insert([row for batch in batches for row in batch])
+            await self._insert([row for batch in batches for row in batch])
         except sqlite3.OperationalError:
             raise StorageFailed from None
         return [None] * len(batches)
 
-    def _insert(self, rows: Sequence[Row]) -> None:
-        with self._database.lock.held():
+    async def _insert(self, rows: Sequence[Row]) -> None:
+        loop = asyncio.get_running_loop()
+        async with self._database.lock.held_by_loop(self._disk):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 for start in range(0, len(rows), _CHUNK):
                     chunk = rows[start : start + _CHUNK]
                     self._connection.execute(_insert(len(chunk)), [value for row in chunk for value in row])
-                self._connection.execute("COMMIT")
+                await loop.run_in_executor(self._disk, self._connection.execute, "COMMIT")
             except BaseException:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")

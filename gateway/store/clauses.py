@@ -110,9 +110,7 @@ class Builder(Statement):
             case Ids():
                 return f"{row}.id IN ({self.bind_all(clause.ids)})"
             case LastUpdated():
-                return _any(
-                    _range(value, f"{row}.updated", f"{row}.updated + 1", self.bind) for value in clause.values
-                )
+                return _any(_range(value, f"{row}.updated", f"{row}.updated + 1", self.bind) for value in clause.values)
             case Chain():
                 chained = clause.parameter
                 return _any(self._chain_probe(chained, kind, inner, row) for kind, inner in clause.alternatives)
@@ -210,9 +208,7 @@ class Builder(Statement):
         if parameter.kind != "composite":
             return f"{TABLES[parameter.kind]} {x}"
         first, *others = parameter.parts
-        joined = "".join(
-            f" CROSS JOIN {TABLES[part.kind]} {x}_{n}" for n, part in enumerate(others, start=1)
-        )
+        joined = "".join(f" CROSS JOIN {TABLES[part.kind]} {x}_{n}" for n, part in enumerate(others, start=1))
         return f"{TABLES[first.kind]} {x}{joined}"
 
     def _of(self, parameter: Parameter, x: str) -> str:

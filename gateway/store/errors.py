@@ -1,18 +1,18 @@
 """What the store can refuse, as facts; `gateway.fhir.outcomes` turns each into a status and an issue code.
 
-    StoreError
-    ├── NotFound            no such resource in the reader's world
-    ├── Gone                deleted, and the reader may know it
-    ├── Invalid             the resource breaks R4; carries the issues
-    ├── Forbidden           the context may never do this, whatever the resource
-    ├── IdNotAllowed        a client chose an id that it may not choose
-    ├── VersionMismatch     If-Match names a version that is not the current one
-    ├── SeveralMatches      a conditional interaction found more than one resource
-    ├── CursorInvalid       a page link that this server did not write for this request
-    ├── TooCostly           the query ran longer than the time limit
-    ├── Busy                the queue is full, or the server is shutting down
-    ├── UnsupportedConsent  a Consent that the compiler does not fully understand
-    └── StorageFailed       the disk refused (full, read-only, failing)
+StoreError
+├── NotFound            no such resource in the reader's world
+├── Gone                deleted, and the reader may know it
+├── Invalid             the resource breaks R4; carries the issues
+├── Forbidden           the context may never do this, whatever the resource
+├── IdNotAllowed        a client chose an id that it may not choose
+├── VersionMismatch     If-Match names a version that is not the current one
+├── SeveralMatches      a conditional interaction found more than one resource
+├── CursorInvalid       a page link that this server did not write for this request
+├── TooCostly           the query ran longer than the time limit
+├── Busy                the queue is full, or the server is shutting down
+├── UnsupportedConsent  a Consent that the compiler does not fully understand
+└── StorageFailed       the disk refused (full, read-only, failing)
 """
 
 from __future__ import annotations

@@ -1,15 +1,13 @@
-"""One thread that makes the work of many waiting requests durable in one go.
+"""The work of many waiting requests made durable in one go.
 
-Whatever arrives while a commit is being written to the disk goes into the next one: no timer, no added delay.
+Whatever arrives while a commit is on its way to the disk goes into the next one: no timer, no added delay.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import queue
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from time import perf_counter
 from typing import Generic, TypeVar
 
 from gateway.store.errors import Busy
@@ -17,87 +15,81 @@ from gateway.store.errors import Busy
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+# Longest stretch of work on the event loop before other requests get a turn.
+SLICE_SECONDS = 0.002
+
 
 class GroupCommit(Generic[Item, Result]):
     """
+    Collects items on the event loop and hands them over in batches, one batch at a time.
+
     write(items) returns one result or exception for each item, in order; it must not return before they are durable.
     An exception that it raises reaches every item of the batch.
     """
 
     def __init__(
         self,
-        write: Callable[[Sequence[Item]], Sequence[Result | Exception]],
+        write: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
         *,
-        name: str,
         batch_max: int = 64,
         waiting_max: int = 4096,
     ) -> None:
         self._write = write
         self._batch_max = batch_max
-        self._queue: queue.Queue[tuple[Item, asyncio.Future[Result]] | None] = queue.Queue(maxsize=waiting_max)
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._waiting_max = waiting_max
+        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._running: asyncio.Task[None] | None = None
         self._stopping = False
-
-    def start(self) -> None:
-        self._thread.start()
 
     async def stop(self) -> None:
         """Write what is waiting, then end. To be called on the loop that submits, so that nothing slips in behind."""
-        if not self._stopping:
-            self._stopping = True
-            await asyncio.to_thread(self._queue.put, None)
-        if self._thread.is_alive():
-            await asyncio.to_thread(self._thread.join)
+        self._stopping = True
+        if self._running is not None:
+            await self._running
 
     async def submit(self, item: Item) -> Result:
-        """Durable when it returns. Raises Busy where the queue is full or closing, else what `write` said."""
-        if self._stopping:
+        """Durable when it returns. Raises Busy where too many wait or it is ending, else what `write` said."""
+        if self._stopping or len(self._waiting) >= self._waiting_max:
             raise Busy
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        try:
-            self._queue.put_nowait((item, future))
-        except queue.Full:
-            raise Busy from None
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        self._waiting.append((item, future))
+        if self._running is None or self._running.done():
+            self._running = loop.create_task(self._run())
         # A client that hangs up does not undo what is already on its way to the disk.
         return await asyncio.shield(future)
 
-    def _run(self) -> None:
-        while (first := self._queue.get()) is not None:
-            batch = [first]
-            ending = False
-            while len(batch) < self._batch_max:
-                try:
-                    more = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if more is None:
-                    ending = True
-                    break
-                batch.append(more)
-            self._settle(batch)
-            if ending:
-                return
+    async def _run(self) -> None:
+        # Requests that arrived in the same turn of the loop share the first batch.
+        await asyncio.sleep(0)
+        while self._waiting:
+            batch, self._waiting = self._waiting[: self._batch_max], self._waiting[self._batch_max :]
+            await self._settle(batch)
 
-    def _settle(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+    async def _settle(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
         results: Sequence[Result | Exception]
         try:
-            results = self._write([item for item, _ in batch])
-        except Exception as failure:  # noqa: BLE001 - whatever went wrong belongs to those who wait, not to the thread
+            results = await self._write([item for item, _ in batch])
+        except Exception as failure:  # noqa: BLE001 - whatever went wrong belongs to those who wait, not to the task
             results = [failure] * len(batch)
-        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Result], Result | Exception]]] = {}
         for (_, future), result in zip(batch, results, strict=True):
-            by_loop.setdefault(future.get_loop(), []).append((future, result))
-        for loop, answers in by_loop.items():
-            # The loop of a request that was abandoned at shutdown may be closed by now.
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(_answer, answers)
+            if future.done():
+                continue
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
 
 
-def _answer(answers: Sequence[tuple[asyncio.Future[Result], Result | Exception]]) -> None:
-    for future, result in answers:
-        if future.done():
-            continue
-        if isinstance(result, Exception):
-            future.set_exception(result)
-        else:
-            future.set_result(result)
+async def in_slices(steps: Generator[None, None, Result]) -> Result:
+    """Run the generator to its end, giving other requests a turn whenever it yields after more than a slice."""
+    started = perf_counter()
+    while True:
+        try:
+            next(steps)
+        except StopIteration as ended:
+            result: Result = ended.value
+            return result
+        if perf_counter() - started > SLICE_SECONDS:
+            await asyncio.sleep(0)
+            started = perf_counter()

@@ -55,7 +55,8 @@ def _batch(connection: sqlite3.Connection, preparer: Preparer, after: int) -> tu
         pending = Pending()
         for pk, version, created, deleted, author in rows:
             _resource(connection, preparer, pending, pk, version, created, bool(deleted), author)
-        pending.flush(connection)
+        for _ in pending.flush(connection):
+            pass
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")

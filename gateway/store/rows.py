@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from functools import cache
 
 from gateway.r4.extract import Index
@@ -119,6 +119,11 @@ class Pending:
         self.rules_replaced.extend(other.rules_replaced)
         self.touched |= other.touched
 
+    @property
+    def rows(self) -> int:
+        """How many rows wait."""
+        return sum(map(len, self._rows.values()))
+
     def changes_rules_of(self, patients: set[int] | None) -> bool:
         """Whether checks about these patients (None: about any) could come out differently once this is written."""
         if self.rules_replaced:
@@ -126,28 +131,36 @@ class Pending:
         ruled = {row[0] for table in ("grant_row", "deny_row") for row in self._rows.get(table, ())}
         return bool(ruled) if patients is None else not ruled.isdisjoint(patients)
 
-    def flush(self, connection: sqlite3.Connection) -> None:
+    def flush(self, connection: sqlite3.Connection) -> Generator[None, None, None]:
+        """Write everything, one statement a step."""
         for pk, version in self.superseded:
             connection.execute(_KEEP_CODES, (version, pk))
         for pk in self.replaced:
             for table in TABLES.values():
                 connection.execute(f"DELETE FROM {table} WHERE pk = ?", (pk,))
+            yield
         for source in self.rules_replaced:
             connection.execute("DELETE FROM grant_row WHERE source = ?", (source,))
             connection.execute("DELETE FROM deny_row WHERE source = ?", (source,))
         for table, rows in self._rows.items():
-            insert(connection, table, rows)
+            yield from inserting(connection, table, rows)
         for emptied in (self._rows, self.superseded, self.replaced, self.rules_replaced, self.touched):
             emptied.clear()
 
 
 def insert(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> None:
+    for _ in inserting(connection, table, rows):
+        pass
+
+
+def inserting(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> Generator[None, None, None]:
     start = 0
     for size in _CHUNKS:
         while len(rows) - start >= size:
             chunk = rows[start : start + size]
             connection.execute(_statement(table, size), [value for row in chunk for value in row])
             start += size
+            yield
 
 
 @cache

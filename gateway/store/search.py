@@ -323,9 +323,7 @@ def _fingerprint(search: Search) -> str:
 
 
 def _version(row: Row) -> Version:
-    return Version(
-        type=type_name(row[1]), id=row[2], version=row[3], updated=row[4], method=PUT, body=row[5]
-    )
+    return Version(type=type_name(row[1]), id=row[2], version=row[3], updated=row[4], method=PUT, body=row[5])
 
 
 def patients_of(connection: sqlite3.Connection, keys: Sequence[int]) -> tuple[int, ...]:

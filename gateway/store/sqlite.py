@@ -7,14 +7,16 @@ only the net below it.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import mmap
 import os
 import sqlite3
 import struct
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Executor
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -46,23 +48,69 @@ class WritersLock:
         self._turnstile = _open(path.with_suffix(".queue"))
         self._work = _open(path)
         self._threads = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        with self._threads:
-            fcntl.flock(self._turnstile, fcntl.LOCK_EX)
+        """Hold the lock in this thread. RuntimeError on an event loop that holds it already: that would never end."""
+        if self._loop is not None and self._loop is _running_loop():
+            raise RuntimeError("this event loop is writing; administer through asyncio.to_thread")
+        self._acquire()
+        try:
+            yield
+        finally:
+            self._release()
+
+    @asynccontextmanager
+    async def held_by_loop(self, waiting: Executor) -> AsyncIterator[None]:
+        """Hold the lock for a coroutine; where it is taken, `waiting` is the thread that waits for it."""
+        loop = asyncio.get_running_loop()
+        if not self._try_acquire():
+            await loop.run_in_executor(waiting, self._acquire)
+        self._loop = loop
+        try:
+            yield
+        finally:
+            self._loop = None
+            self._release()
+
+    def _acquire(self) -> None:
+        self._threads.acquire()
+        fcntl.flock(self._turnstile, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(self._work, fcntl.LOCK_EX)
+        finally:
+            fcntl.flock(self._turnstile, fcntl.LOCK_UN)
+
+    def _try_acquire(self) -> bool:
+        """Take the lock where nobody has it and nobody waits for it."""
+        if not self._threads.acquire(blocking=False):
+            return False
+        try:
+            fcntl.flock(self._turnstile, fcntl.LOCK_EX | fcntl.LOCK_NB)
             try:
-                fcntl.flock(self._work, fcntl.LOCK_EX)
+                fcntl.flock(self._work, fcntl.LOCK_EX | fcntl.LOCK_NB)
             finally:
                 fcntl.flock(self._turnstile, fcntl.LOCK_UN)
-            try:
-                yield
-            finally:
-                fcntl.flock(self._work, fcntl.LOCK_UN)
+        except BlockingIOError:
+            self._threads.release()
+            return False
+        return True
+
+    def _release(self) -> None:
+        fcntl.flock(self._work, fcntl.LOCK_UN)
+        self._threads.release()
 
     def close(self) -> None:
         self._turnstile.close()
         self._work.close()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -148,7 +196,8 @@ class Database:
 
     def _engine(self) -> Engine:
         engine = create_engine(
-            f"sqlite:///{self.path}", connect_args={"isolation_level": None, "check_same_thread": False, "timeout": 10},
+            f"sqlite:///{self.path}",
+            connect_args={"isolation_level": None, "check_same_thread": False, "timeout": 10},
             hide_parameters=True,
         )
         event.listen(engine, "connect", lambda connection, _record: self._prepare(connection))

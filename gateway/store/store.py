@@ -17,7 +17,7 @@ from gateway.store.audit import Look, ReadAudit
 from gateway.store.changes import Change, Committed, Create, HistoryPage, SearchPage, Version
 from gateway.store.cursor import Cursors
 from gateway.store.errors import Busy, NotFound, SeveralMatches, StoreError
-from gateway.store.group_commit import GroupCommit
+from gateway.store.group_commit import SLICE_SECONDS, GroupCommit
 from gateway.store.keys import derived, root_key, token_hash
 from gateway.store.prepare import Prepared, Preparer
 from gateway.store.query import Search
@@ -26,8 +26,6 @@ from gateway.store.snapshot import Snapshots
 from gateway.store.sqlite import Database
 from gateway.store.writer import Commit, Stale, Writer
 
-# Longest stretch of preparing on the event loop before other requests get a turn.
-SLICE_SECONDS = 0.002
 _ATTEMPTS = 8
 # Outcomes that answer with what was stored before, and leave no row in the audit of writes.
 _SHOWN = frozenset(("matched", "unchanged"))
@@ -55,13 +53,12 @@ class Store:
         self._preparer = Preparer(self._hash_token, settings.fhir_base_url)
         self._snapshots = Snapshots(database, settings.query_seconds)
         self._writer = Writer(database, self._searcher, clock)
-        self._commits: GroupCommit[Commit, list[Committed]] = GroupCommit(self._writer.write, name="writer")
+        self._commits: GroupCommit[Commit, list[Committed]] = GroupCommit(self._writer.write)
         self._audit = ReadAudit(
             settings.home / "audit.sqlite", before_response=settings.audit_reads == "before-response"
         )
 
     async def start(self) -> None:
-        self._commits.start()
         self._audit.start()
 
     async def stop(self) -> None:

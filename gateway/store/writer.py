@@ -6,10 +6,13 @@ transaction; each is checked on its own and refused on its own.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from consent.standing import relationship_grants, self_grants
 from gateway.access import AccessContext
@@ -25,11 +28,19 @@ from gateway.store.errors import (
     VersionMismatch,
 )
 from gateway.store.facts import COLUMNS
+from gateway.store.group_commit import in_slices
 from gateway.store.prepare import Prepared
 from gateway.store.rows import Pending, Row, insert
 from gateway.store.search import Searcher
 from gateway.store.sqlite import Database
 from gateway.store.tables import FAR_FUTURE
+
+# From about here on the statements of a batch take longer than the hand-over to a thread.
+_LARGE_ROWS = 1_500
+
+Result = TypeVar("Result")
+# Work that can be put aside after each step, so that other requests get a turn.
+Steps = Generator[None, None, Result]
 
 
 class Stale(Exception):
@@ -58,41 +69,60 @@ class _Current:
 
 
 class Writer:
-    """Applies commits on the one connection that writes; runs on the group-commit thread."""
+    """
+    Applies commits on the one connection that writes.
+
+    Checks and small writes run on the event loop, in slices: handing each statement to a thread would cost more in
+    passing the interpreter's lock to and fro than the statements take. Large writes, whose statements are long, and
+    the COMMIT, which waits for the disk, have a thread.
+    """
 
     def __init__(self, database: Database, searcher: Searcher, clock: Callable[[], int]) -> None:
         self._database = database
         self._searcher = searcher
         self._clock = clock
         self._connection = database.connect(readonly=False)
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="commit")
 
     def close(self) -> None:
+        self._disk.shutdown()
         self._connection.close()
 
-    def write(self, commits: Sequence[Commit]) -> Sequence[list[Committed] | Exception]:
+    async def write(self, commits: Sequence[Commit]) -> Sequence[list[Committed] | Exception]:
         """One transaction for all commits; where a row clashes with another process's, each is tried alone."""
         try:
-            return self._transaction(commits)
+            return await self._transaction(commits)
         except sqlite3.IntegrityError:
             if len(commits) == 1:
                 return [Stale()]
-            return [self.write([commit])[0] for commit in commits]
+            return [(await self.write([commit]))[0] for commit in commits]
         except sqlite3.OperationalError:
             return [StorageFailed()] * len(commits)
 
-    def _transaction(self, commits: Sequence[Commit]) -> list[list[Committed] | Exception]:
-        with self._database.lock.held():
+    async def _transaction(self, commits: Sequence[Commit]) -> list[list[Committed] | Exception]:
+        loop = asyncio.get_running_loop()
+        async with self._database.lock.held_by_loop(self._disk):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 transaction = _Transaction(self._connection, self._searcher, self._clock())
-                results = [transaction.attempt(commit) for commit in commits]
-                transaction.pending.flush(self._connection)
-                self._connection.execute("COMMIT")
+                results = await in_slices(_attempted(transaction, commits))
+                if transaction.pending.rows > _LARGE_ROWS:
+                    await loop.run_in_executor(self._disk, transaction.write)
+                else:
+                    await in_slices(transaction.pending.flush(self._connection))
+                await loop.run_in_executor(self._disk, self._connection.execute, "COMMIT")
             except BaseException:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
         return results
+
+
+def _attempted(transaction: _Transaction, commits: Sequence[Commit]) -> Steps[list[list[Committed] | Exception]]:
+    results = []
+    for commit in commits:
+        results.append((yield from transaction.attempt(commit)))
+    return results
 
 
 class _Transaction:
@@ -108,15 +138,15 @@ class _Transaction:
         # Time never runs backwards in the feed, whatever the clock does.
         self._now = max(clock_us, last[0]) if last else clock_us
 
-    def attempt(self, commit: Commit) -> list[Committed] | Exception:
+    def attempt(self, commit: Commit) -> Steps[list[Committed] | Exception]:
         """Check every change, then stage all of them; a refusal stages nothing."""
         seq = self._seq
         if self._depends_on_pending(commit):
-            self.pending.flush(self._connection)
+            yield from self.pending.flush(self._connection)
         staged = _Staged(self, commit)
         try:
             with self._savepoint(any(change.registers is not None for change in commit.changes)):
-                results = staged.apply_all(commit.changes)
+                results = yield from staged.apply_all(commit.changes)
         except (StoreError, Stale) as refusal:
             self._seq = seq
             return refusal
@@ -147,6 +177,11 @@ class _Transaction:
             named = {patient for change in commit.changes if change.facts for patient in change.facts.named}
             return self.pending.changes_rules_of(named)
         return self.pending.changes_rules_of(None)
+
+    def write(self) -> None:
+        """Write everything that is staged, in one go."""
+        for _ in self.pending.flush(self._connection):
+            pass
 
     @property
     def now(self) -> int:
@@ -254,10 +289,13 @@ class _Staged:
             and (change.method == POST or (change.may_assign and transaction.current(commit.context, change) is None))
         }
 
-    def apply_all(self, changes: Sequence[Prepared]) -> list[Committed]:
+    def apply_all(self, changes: Sequence[Prepared]) -> Steps[list[Committed]]:
         """Registrations first: what else is written about a person may depend on who cares for them."""
         order = sorted(range(len(changes)), key=lambda number: changes[number].registers is None)
-        results = {number: self.apply(number, changes[number]) for number in order}
+        results = {}
+        for number in order:
+            results[number] = self.apply(number, changes[number])
+            yield
         return [results[number] for number in range(len(changes))]
 
     def apply(self, number: int, change: Prepared) -> Committed:
@@ -359,17 +397,13 @@ class _Staged:
         self.pending.add("outbox", outbox.rows(change, version, now))
         return Committed(self._version(change, version, now, body), outcome)
 
-    def _rows(
-        self, change: Prepared, version: int, created: int, body: bytes | None, facts: tuple[int, ...]
-    ) -> None:
+    def _rows(self, change: Prepared, version: int, created: int, body: bytes | None, facts: tuple[int, ...]) -> None:
         seq, now = self._transaction.next_seq(), self._transaction.now
         self.pending.touched.add(change.pk)
         stored = (seq, change.pk, change.kind, change.id, version, now, change.method, body, *facts)
         self.pending.add("history", [stored])
         deleted = int(body is None)
-        self.pending.add(
-            "resource", [(change.pk, change.kind, change.id, version, now, created, deleted, seq, *facts)]
-        )
+        self.pending.add("resource", [(change.pk, change.kind, change.id, version, now, created, deleted, seq, *facts)])
         patients = change.facts.named if change.facts else self._carried_over(change, version, facts)
         if len(patients) > 1:
             self.pending.add("named_patient", [(change.pk, version, patient) for patient in patients])

@@ -140,9 +140,7 @@ class SignedInVisit(Visit):
 
     def _enter(self) -> tuple[AccessContext, SignedIn]:
         try:
-            return self.site.authenticator.session_context(
-                self.session_token, request_id=new_id(), origin=self.address
-            )
+            return self.site.authenticator.session_context(self.session_token, request_id=new_id(), origin=self.address)
         except Unauthenticated:
             raise SeeOther(self.sign_in_path()) from None
 

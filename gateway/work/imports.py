@@ -62,9 +62,7 @@ class Stopped(Exception):
 
 async def next_job(workplace: Workplace, stopping: threading.Event) -> bool:
     """Take the oldest waiting job and see it through; False when there is none."""
-    with workplace.database.writing() as session:
-        given_up = jobs.abandoned(session, workplace.store.clock())
-        job = jobs.claim(session, workplace.store.clock())
+    given_up, job = await asyncio.to_thread(_claimed, workplace)
     for each in given_up:
         jobs.discard(each)
     if job is None:
@@ -92,12 +90,23 @@ async def run(workplace: Workplace, job: ImportJob, stopping: threading.Event) -
     except tuple(kind for kind, _ in FAILURES) as refused:
         failure = next(code for kind, code in FAILURES if isinstance(refused, kind))
         _log.warning("import %s failed: %s", job.id, type(refused).__name__)
+    jobs.discard(await asyncio.to_thread(_finished, workplace, job, records, failure))
+
+
+def _claimed(workplace: Workplace) -> tuple[list[ImportJob], ImportJob | None]:
+    """The jobs that nobody will finish, and the oldest that waits."""
+    with workplace.database.writing() as session:
+        given_up = jobs.abandoned(session, workplace.store.clock())
+        return given_up, jobs.claim(session, workplace.store.clock())
+
+
+def _finished(workplace: Workplace, job: ImportJob, records: int, failure: str) -> ImportJob:
     with workplace.database.writing() as session:
         now_us = workplace.store.clock()
         ended = jobs.finish(session, job.id, records=records, now_us=now_us, failure=failure)
         if records:
             _ask_for_plan(session, job, now_us)
-    jobs.discard(ended)
+        return ended
 
 
 def _ask_for_plan(session: Session, job: ImportJob, now_us: int) -> None:
@@ -155,7 +164,7 @@ async def _commit(workplace: Workplace, job: ImportJob, days: Sequence[JSON], st
             raise Stopped
         await store.commit(context, chunk)
         written += len(chunk)
-        _note(workplace, job, job.bytes_total, written)
+        await asyncio.to_thread(_note, workplace, job, job.bytes_total, written)
     return written
 
 

@@ -104,9 +104,7 @@ def _stamped(resource: JSON, patient: str, now: datetime) -> JSON:
     return resource
 
 
-async def _cancelled_goals(
-    store: Store, context: AccessContext, draft: JSON | None, kept: set[str]
-) -> list[Change]:
+async def _cancelled_goals(store: Store, context: AccessContext, draft: JSON | None, kept: set[str]) -> list[Change]:
     """Goals that the draft had and the proposal has not."""
     found: list[Change] = []
     for reference in (goal["reference"] for goal in (draft or {}).get("goal", ())):

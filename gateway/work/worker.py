@@ -44,8 +44,7 @@ class Worker:
 
     async def step(self) -> bool:
         """Do the next piece of work; False when none is due."""
-        with self._workplace.database.writing() as session:
-            leased = outbox.lease(session, self._workplace.store.clock(), limit=1)
+        leased = await asyncio.to_thread(self._lease)
         for work in leased:
             await self._do(work)
         return bool(leased)
@@ -63,6 +62,13 @@ class Worker:
             # The class only: messages may hold what a resource says.
             note = type(failure).__name__
             _log.error("%s of %s/%s failed: %s", work.kind, work.type, work.resource, note)
+        await asyncio.to_thread(self._settle, work, note)
+
+    def _lease(self) -> list[Work]:
+        with self._workplace.database.writing() as session:
+            return outbox.lease(session, self._workplace.store.clock(), limit=1)
+
+    def _settle(self, work: Work, note: str) -> None:
         with self._workplace.database.writing() as session:
             if note:
                 outbox.failed(session, work, note, self._workplace.store.clock())

@@ -95,9 +95,7 @@ class _Run:
             self.done.set_result(None)
 
 
-def load(
-    port: int, requests: NextRequest, *, count: int, connections: int = 16, seconds_max: float = 30.0
-) -> Result:
+def load(port: int, requests: NextRequest, *, count: int, connections: int = 16, seconds_max: float = 30.0) -> Result:
     """Send `count` requests to a server on this machine; `requests(n)` gives the bytes of the nth."""
     assert ipaddress.ip_address("127.0.0.1").is_loopback
 

@@ -35,7 +35,9 @@ def patient(number: int) -> dict[str, Any]:
             {"system": "urn:benchmark:account", "value": uuid.UUID(int=seed.getrandbits(128)).hex},
         ],
         "active": True,
-        "name": [{"use": "official", "family": family, "given": ["Sam", f"Given{seed.randrange(500)}"], "prefix": ["Mx"]}],
+        "name": [
+            {"use": "official", "family": family, "given": ["Sam", f"Given{seed.randrange(500)}"], "prefix": ["Mx"]}
+        ],
         "telecom": [
             {"system": "phone", "value": f"01632 {seed.randrange(10**6):06}", "use": "home"},
             {"system": "email", "value": f"person{number}@example.org"},

@@ -30,9 +30,7 @@ def patients_of_whole_transactions(path: Path) -> set[int]:
         assert resources == list(connection.execute("SELECT pk, type, version FROM history ORDER BY pk"))
         audited = connection.execute("SELECT type, resource_id, version FROM write_audit")
         assert sorted((key_of(type_name(t), i), t, v) for t, i, v in audited) == resources
-        called_for = sorted(
-            (pk, kind) for pk, number, _ in resources for kind in TRIGGERS.get(type_name(number), ())
-        )
+        called_for = sorted((pk, kind) for pk, number, _ in resources for kind in TRIGGERS.get(type_name(number), ()))
         queued = connection.execute("SELECT type, resource, kind FROM outbox")
         assert sorted((key_of(type_name(t), i), kind) for t, i, kind in queued) == called_for
         indexed = {pk for (pk,) in connection.execute("SELECT DISTINCT pk FROM index_reference")}

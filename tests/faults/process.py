@@ -100,9 +100,7 @@ async def create_on_condition(connection: Connection, home: Path, times: int) ->
     async with opened(home) as store:
         connection.send("ready")
         connection.recv()
-        made = await asyncio.gather(
-            *(store.commit(OPEN, [create(someone, condition=condition)]) for _ in range(times))
-        )
+        made = await asyncio.gather(*(store.commit(OPEN, [create(someone, condition=condition)]) for _ in range(times)))
         connection.send([(each[0].outcome, each[0].version.id) for each in made])
 
 

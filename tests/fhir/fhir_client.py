@@ -18,9 +18,7 @@ from gateway.store.store import Store
 Resource = dict[str, Any]
 
 BASE = "http://testserver/fhir"
-DEVELOPER = AccessContext(
-    actors=(), agent="Device/tests", client="tests", activity="tests", request_id="", bypass=True
-)
+DEVELOPER = AccessContext(actors=(), agent="Device/tests", client="tests", activity="tests", request_id="", bypass=True)
 """Sees and writes everything; consent has tests of its own."""
 
 

@@ -140,9 +140,7 @@ class Kept:
     def add(self, body: JSON) -> None:
         self.body = body
         stated = body | {"id": self.id}
-        self.versions.append(
-            resource_facts(stated, key_of=key_of, author=self.author, first_updated_us=self.created)
-        )
+        self.versions.append(resource_facts(stated, key_of=key_of, author=self.author, first_updated_us=self.created))
 
 
 class StoredWorld:
@@ -239,9 +237,7 @@ class StoredWorld:
         """The rows that no Consent makes, as the gateway's other parts write them."""
         with self.database.writing() as session:
             for number, each in enumerate(self.world.relationships):
-                grants = standing.relationship_grants(
-                    each.organization, each.patient, each.valid_from, each.valid_to
-                )
+                grants = standing.relationship_grants(each.organization, each.patient, each.valid_from, each.valid_to)
                 rules.replace(session, number + 1, grants)
             for number, (whose, device) in enumerate(self.world.engines):
                 rules.replace(session, 1_000 + number, standing.engine_grants(whose, device))

@@ -198,9 +198,7 @@ async def test_ending_a_care_relationship_leaves_what_was_consented(store: Store
     whose = await registered(store)
     await store.commit(patient(whose), [create(sharing(whose)), create(answers(whose))])
     [record] = await store.commit(clinic(), [create(observation(whose))])
-    care.end(
-        database, organisation=actor_key(CLINIC), patient=key_of("Patient", whose), now_us=store.clock()
-    )
+    care.end(database, organisation=actor_key(CLINIC), patient=key_of("Patient", whose), now_us=store.clock())
     with pytest.raises(NotFound):
         await store.read(clinic(), "Observation", record.version.id)
     assert await total(store, clinic(), "QuestionnaireResponse") == 1

@@ -76,9 +76,7 @@ async def disagreements(stored: StoredWorld, asked: Request, seen: Counter[str])
     visible = await versions(stored.store, context)
     for key, kept in stored.kept.items():
         for number, facts in enumerate(kept.versions, start=1):
-            permitted = now_permits[key] and (
-                number == len(kept.versions) or stored.permits(asked, facts)
-            )
+            permitted = now_permits[key] and (number == len(kept.versions) or stored.permits(asked, facts))
             count(seen, "past", permitted)
             seen["gone"] += kept.deleted and permitted
             if ((*key, number) in visible) != permitted:

@@ -86,9 +86,7 @@ async def test_reindexing_restores_what_was_tampered_with(seed: int, tmp_path: P
     assert all(before[table] for table in DERIVED), "each table took part"
 
 
-async def test_writes_and_searches_go_on_while_reindexing(
-    store: Store, database: Database, settings: Settings
-) -> None:
+async def test_writes_and_searches_go_on_while_reindexing(store: Store, database: Database, settings: Settings) -> None:
     """What is written meanwhile is found meanwhile and afterwards; a second run finds nothing to change."""
     whose = [made.version.id for made in await store.commit(OPEN, [create(person()) for _ in range(300)])]
     await store.commit(OPEN, [create(observation(each)) for each in whose])

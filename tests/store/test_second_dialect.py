@@ -56,7 +56,9 @@ def test_every_table_and_the_guarded_read_are_understood_by_postgresql(psql: lis
     ddl = [str(CreateTable(table).compile(dialect=dialect)) for table in tables]
     ddl += [str(CreateIndex(index).compile(dialect=dialect)) for table in tables for index in table.indexes]
     context = clinic()
-    read = f"SELECT r.version FROM resource r CROSS JOIN history h WHERE h.seq = r.head AND {guard.visible('r', context)}"
+    read = (
+        f"SELECT r.version FROM resource r CROSS JOIN history h WHERE h.seq = r.head AND {guard.visible('r', context)}"
+    )
     bound = guard.parameters(context, 0)
     literal = re.sub(r":(\w+)", lambda name: str(bound[name[1]]), read)
     statements(psql, ";\n".join([*ddl, f"EXPLAIN {literal}"]) + ";")

@@ -174,8 +174,6 @@ def test_a_reference_of_another_type_with_the_same_id_is_no_match(filled: Filled
         assert not filled.page(OPEN, has, shape).matches
         page = filled.page(OPEN, search("Patient", "family=Samekey&_revinclude=Observation:subject"), shape)
         assert not page.included
-        inside = parse_search(
-            "Observation", [("_count", "9")], strict=True, compartment=("Patient", someone.id)
-        ).search
+        inside = parse_search("Observation", [("_count", "9")], strict=True, compartment=("Patient", someone.id)).search
         assert not filled.page(OPEN, inside, shape).matches
     assert json.loads(someone.body or b"{}")["name"] == person["name"]

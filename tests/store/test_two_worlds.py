@@ -39,9 +39,7 @@ PAGES = 6
 # Later than anything was written: time never runs backwards in the feed of changes.
 NOW = worlds.microseconds("2026-03-05")
 CLINIC = "Organization/org1"
-ASKED = Request(
-    frozenset((worlds.key("Practitioner/pr1"), worlds.key(CLINIC))), PURPOSES["TREAT"], Action.READ, NOW
-)
+ASKED = Request(frozenset((worlds.key("Practitioner/pr1"), worlds.key(CLINIC))), PURPOSES["TREAT"], Action.READ, NOW)
 READER = context_of(ASKED, CLINIC)
 
 
@@ -58,9 +56,7 @@ def drawn(seed: int) -> World:
     except_mood = allowed | {"provision": [{"type": "deny", "securityLabel": [worlds.label("PSY")]}]}
     for whose, provision in zip(worlds.PATIENTS, (allowed, except_mood), strict=False):
         base = worlds.consent(rng, "c")
-        world.consents.append(
-            base | {"status": "active", "patient": {"reference": whose}, "provision": provision}
-        )
+        world.consents.append(base | {"status": "active", "patient": {"reference": whose}, "provision": provision})
     # Broad random denies would leave nothing to compare.
     world.consents = [each for each in world.consents if each["provision"]["type"] == "permit"]
     world.restricted.clear()

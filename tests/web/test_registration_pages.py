@@ -122,9 +122,7 @@ def test_somebody_whose_role_sees_no_patients_is_told_so(
         )
         assert memberships.roles(session, invited.account.key, installation.clinic.key, now_us()) == {Role.SUPPORT}
     code = invited.code
-    staff.accept(
-        installation.database, hasher, code=code, passphrase="nine loud toads", address="::1", now_us=now_us()
-    )
+    staff.accept(installation.database, hasher, code=code, passphrase="nine loud toads", address="::1", now_us=now_us())
     browser = visitor()
     browser.open("/sign-in/staff").submit(email="kim@clinic.example", secret="nine loud toads")
     assert "No patients in your role" in browser.text

@@ -28,5 +28,3 @@ def worker(workplace: Workplace) -> Worker:
 async def anna(workplace: Workplace) -> Person:
     """Registered by the clinic, activated, sharing nothing."""
     return await Person.activated(workplace)
-
-

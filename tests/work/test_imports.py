@@ -113,9 +113,7 @@ async def test_a_settled_day_whose_total_changes_is_amended(anna: Person, tmp_pa
     assert {after[day]["status"] for day in changed} == {"amended"}
 
 
-async def test_an_import_brings_the_draft_of_the_week_up_to_date(
-    anna: Person, worker: Worker, tmp_path: Path
-) -> None:
+async def test_an_import_brings_the_draft_of_the_week_up_to_date(anna: Person, worker: Worker, tmp_path: Path) -> None:
     await anna.answers_baseline()
     await worker.work_off()
     path = tmp_path / "recent.zip"

@@ -147,9 +147,7 @@ async def test_a_draft_that_nobody_activated_ends_when_the_next_week_is_planned(
     assert sorted(plan["status"] for plan in await anna.plans()) == ["draft", "revoked"]
 
 
-async def test_a_plan_that_a_clinician_refused_is_not_proposed_again_the_same_day(
-    anna: Person, worker: Worker
-) -> None:
+async def test_a_plan_that_a_clinician_refused_is_not_proposed_again_the_same_day(anna: Person, worker: Worker) -> None:
     await anna.answers_baseline()
     await worker.work_off()
     [draft] = await anna.plans()
@@ -178,9 +176,7 @@ async def test_a_plan_reads_only_its_own_patient(anna: Person, worker: Worker, w
     assert {p["subject"]["reference"] for p in await anna.sees("CarePlan")} == {anna.reference}
 
 
-async def test_the_work_of_one_patient_is_done_in_the_order_it_was_written(
-    anna: Person, workplace: Workplace
-) -> None:
+async def test_the_work_of_one_patient_is_done_in_the_order_it_was_written(anna: Person, workplace: Workplace) -> None:
     seen: list[tuple[int, str]] = []
 
     async def note(_: Workplace, work: Work) -> None:

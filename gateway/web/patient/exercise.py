@@ -29,9 +29,7 @@ async def report(visit: PatientVisit) -> Response:
     tap = visit.form.text("feedback")
     if tap not in TAPS:
         values = {"exercise": exercise, "group": group_titles()[exercise.group], "taps": TAPS}
-        return visit.page(
-            "patient/exercise.html", {**values, "errors": {"feedback": "exercise.missing"}}, status=422
-        )
+        return visit.page("patient/exercise.html", {**values, "errors": {"feedback": "exercise.missing"}}, status=422)
     given = {"exercise": exercise.id, "completed": "yes" if TAPS[tap] else "no", "feedback": tap}
     patient = await visit.reads.read("Patient", visit.patient_id)
     await visit.site.store.commit(visit.context, [created(labelled_like(patient, _response(visit, given)))])

@@ -110,5 +110,3 @@ def _words(consent: JSON, t: Messages) -> str:
         return describe(consent, t.language)
     except NoWording:
         return t("sharing.from-elsewhere")
-
-

@@ -92,9 +92,7 @@ async def first_aid(visit: PatientVisit) -> Response:
 
 async def plans_of(visit: PatientVisit) -> list[Plan]:
     """The patient's weekly plans, latest first."""
-    found = await visit.reads.some(
-        "CarePlan", 50, subject=visit.reference, category=IS_WEEKLY_PLAN, _sort="-date"
-    )
+    found = await visit.reads.some("CarePlan", 50, subject=visit.reference, category=IS_WEEKLY_PLAN, _sort="-date")
     return [plan(each) for each in found]
 
 
