@@ -29,13 +29,13 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=1, le=65535, description="Port that the gateway listens on.")
     public_base_url: str = Field(
         default="",
-        description="The URL that clients use, without a trailing slash; empty: http(s)://HOST:PORT. Links, issuers and "
-        "audiences are built from it, never from a request's Host header.",
+        description="The URL that clients use, without a trailing slash; empty: http(s)://HOST:PORT. Links, issuers "
+        "and audiences are built from it, never from a request's Host header.",
     )
     trusted_proxies: str = Field(
         default="",
-        description="Comma-separated addresses of reverse proxies whose X-Forwarded-For is believed, for rate limits and "
-        "the audit log.",
+        description="Comma-separated addresses of reverse proxies whose X-Forwarded-For is believed, for rate limits "
+        "and the audit log.",
     )
     tls_certificate: Path | None = Field(
         default=None, description="PEM certificate chain; with it the gateway speaks TLS."

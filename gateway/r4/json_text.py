@@ -1,6 +1,6 @@
 """JSON as text: spans of values, so that references and meta are spliced in and number tokens are never printed anew.
 
-Parsing to Python and printing again would turn 105.00 into 105.0; FHIR decimals carry their precision (R4 section 2.24.0.1).
+Parsing to Python and printing again would turn 105.00 into 105.0; FHIR decimals carry their precision (R4, datatypes).
 """
 
 from __future__ import annotations

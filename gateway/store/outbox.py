@@ -18,11 +18,6 @@ from gateway.store.rows import Row
 
 WAITING, DONE, DEAD = 0, 1, 2
 
-# What a new version of a type calls for. The handlers are in gateway/work.
-TRIGGERS: dict[str, tuple[str, ...]] = {
-    "QuestionnaireResponse": ("score", "plan"),
-}
-
 LEASE_US = 60_000_000
 TRIES_MAX = 12
 _FIRST_DELAY_US = 1_000_000
@@ -46,8 +41,7 @@ def rows(change: Prepared, version: int, now_us: int) -> list[Row]:
     """The outbox rows of a new version."""
     patient = change.facts.named[0] if change.facts and change.facts.named else 0
     return [
-        (kind, patient, change.kind, change.id, version, WAITING, now_us, 0, 0, "", now_us)
-        for kind in TRIGGERS.get(change.type, ())
+        (kind, patient, change.kind, change.id, version, WAITING, now_us, 0, 0, "", now_us) for kind in change.calls_for
     ]
 
 

@@ -23,6 +23,7 @@ from gateway.store import facts, registration
 from gateway.store.changes import DELETE, POST, PUT, Change, Create, Delete, Update, instant
 from gateway.store.errors import Forbidden, Invalid, UnsupportedConsent
 from gateway.store.query import Search
+from gateway.store.triggers import calls_for
 
 # Rendered from the audit tables when read; nobody writes them (architecture rule 7).
 _NEVER_WRITTEN = frozenset({"AuditEvent"})
@@ -38,7 +39,8 @@ class Prepared:
     head, tail    the stored body around its version stamp
     may_assign    whether this client may choose this id, where no such resource exists
     condition     If-None-Exist, searched again inside the transaction
-    registers     for a Patient with a verified NHS number: who has it already, among all patients there are
+    registers     for a Patient with a verified NHS number: how to find whoever has it already
+    calls_for     kinds of work for the job child
     expected      for conditions of a transaction: the key that the match had when references were resolved, 0 for none
     """
 
@@ -56,7 +58,8 @@ class Prepared:
     condition: Search | None = None
     expected: int | None = None
     consent: CompiledConsent | None = None
-    registers: Search | None = None
+    registers: registration.Registration | None = None
+    calls_for: tuple[str, ...] = ()
 
     def body(self, version: int, updated: int) -> bytes:
         stamp = f'"versionId":"{version}","lastUpdated":"{instant(updated)}"'
@@ -111,13 +114,14 @@ class Preparer:
         prepared.head, prepared.tail = stored_form(text, resource_type, logical_id)
         prepared.facts = facts.of(resource, resource_type, logical_id)
         prepared.index = self._extractor.rows(resource)
+        prepared.calls_for = calls_for(resource)
         if isinstance(change, Update):
             prepared.method, prepared.if_match = PUT, change.if_match
             prepared.may_assign = _may_assign(context, logical_id)
         else:
             prepared.method, prepared.condition = POST, change.condition
             if resource_type == "Patient" and context.organization is not None:
-                prepared.registers = registration.everywhere(resource)
+                prepared.registers = registration.of(resource)
         if resource_type == "Consent":
             _refuse_unless_theirs(context, resource)
             prepared.consent = self.rules(resource)

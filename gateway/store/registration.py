@@ -2,11 +2,14 @@
 
 Creating a Patient with a verified NHS number that exists links the organisation to that Patient and tells it only that
 registration succeeded; a duplicate person would be a clinical hazard (docs/decisions/0007-care-relationships.md).
+The birth date must agree as well: a number that was mistyped into somebody else's is refused.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.r4.search_parameters import PARAMETERS
@@ -19,13 +22,26 @@ VERIFICATION_SYSTEM = "https://fhir.hl7.org.uk/CodeSystem/UKCore-NHSNumberVerifi
 VERIFIED = "number-present-and-verified"
 
 
-def everywhere(patient: Mapping[str, Any]) -> Search | None:
-    """The search, over all patients there are, for whoever has this Patient's verified NHS number; or None."""
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """The search, over all patients there are, for a verified NHS number, and the birth date that goes with it."""
+
+    search: Search
+    born: str
+
+    def same_person(self, body: bytes | None) -> bool:
+        """Whether the Patient found is the person registered; a number alone may be mistyped."""
+        return bool(self.born) and json.loads(body or b"{}").get("birthDate") == self.born
+
+
+def of(patient: Mapping[str, Any]) -> Registration | None:
+    """How to find whoever has this Patient's NHS number; None where the number is missing or not verified."""
     for identifier in patient.get("identifier", ()):
         if identifier.get("system") == NHS_NUMBER_SYSTEM and identifier.get("value") and _is_verified(identifier):
             number = Token(identifier["value"], NHS_NUMBER_SYSTEM)
             clause = Match(PARAMETERS["Patient"]["identifier"], (number,))
-            return Search(types=("Patient",), where=((clause,),), count=1)
+            search = Search(types=("Patient",), where=((clause,),), count=1)
+            return Registration(search, patient.get("birthDate", ""))
     return None
 
 

@@ -200,9 +200,9 @@ class Store:
     async def _match(self, context: AccessContext, change: Create, number: int, resolved: dict[str, str]) -> int:
         """The key of what a create of a transaction stands for already, 0 for nothing; its alias then means that."""
         found = await self._found(context, change.condition) if change.condition is not None else []
-        registered = registration.everywhere(change.resource) if change.type == "Patient" else None
+        registered = registration.of(change.resource) if change.type == "Patient" else None
         if not found and registered is not None and context.organization is not None:
-            found = (await self._found(replace(context, bypass=True), registered))[:1]
+            found = (await self._found(replace(context, bypass=True), registered.search))[:1]
         if len(found) > 1:
             raise SeveralMatches(entry=number)
         if not found:

@@ -17,10 +17,12 @@ from typing import TypeVar
 from consent.standing import relationship_grants, self_grants
 from gateway.access import AccessContext
 from gateway.r4.identity import key_of, new_id
+from gateway.r4.issues import Issue
 from gateway.store import guard, outbox
 from gateway.store.changes import DELETE, METHODS, POST, PUT, Committed, Outcome, Version
 from gateway.store.errors import (
     IdNotAllowed,
+    Invalid,
     NotFound,
     SeveralMatches,
     StorageFailed,
@@ -41,6 +43,9 @@ _LARGE_ROWS = 1_500
 Result = TypeVar("Result")
 # Work that can be put aside after each step, so that other requests get a turn.
 Steps = Generator[None, None, Result]
+
+
+_OTHER_PERSON = "This NHS number and this birth date do not belong together here; check both with the person."
 
 
 class Stale(Exception):
@@ -210,7 +215,9 @@ class _Transaction:
         if change.registers is None:
             return None
         everywhere = replace(context, bypass=True)
-        found = self._searcher.first(self._connection, everywhere, change.registers, self._now, limit=1)
+        found = self._searcher.first(self._connection, everywhere, change.registers.search, self._now, limit=1)
+        if found and not change.registers.same_person(found[0].body):
+            raise Invalid([Issue("error", "business-rule", "Patient.identifier", _OTHER_PERSON)])
         return found[0] if found else None
 
     def is_cared_for(self, organisation: int, patient: int) -> bool:

@@ -8,6 +8,8 @@ from gateway.r4.definitions import type_id
 from gateway.store.outbox import WAITING
 from gateway.store.tables import Outbox
 
+REVIEW = "review"
+
 
 def ask(
     session: Session, kind: str, *, patient: int, resource_type: str, logical_id: str, now_us: int, version: int = 0

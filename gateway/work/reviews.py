@@ -22,7 +22,7 @@ from recommender.canonical import RED_FLAG_CLEARED, RED_FLAG_REVIEW, SAFETY_SYST
 
 JSON = dict[str, Any]
 
-KIND = "review"
+KIND = orders.REVIEW
 
 
 def ask(session: Session, *, patient: int, response_id: str, version: int, now_us: int) -> None:

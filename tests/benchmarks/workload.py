@@ -23,7 +23,7 @@ def patient(number: int) -> dict[str, Any]:
         "resourceType": "Patient",
         "text": {
             "status": "generated",
-            "div": f'<div xmlns="http://www.w3.org/1999/xhtml"><p>{family}, synthetic person number {number}.</p></div>',
+            "div": f'<div xmlns="http://www.w3.org/1999/xhtml"><p>{family}, synthetic person {number}.</p></div>',
         },
         "extension": [
             {"url": "https://backbridge.example/benchmark/one", "valueString": "made for measuring"},
@@ -87,7 +87,8 @@ def _uuid(seed: random.Random) -> str:
 
 
 def _moment(seed: random.Random) -> str:
-    return f"{seed.randrange(2008, 2025)}-{seed.randrange(1, 13):02}-{seed.randrange(1, 29):02}T10:{seed.randrange(60):02}:00Z"
+    year, month, day = seed.randrange(2008, 2025), seed.randrange(1, 13), seed.randrange(1, 29)
+    return f"{year}-{month:02}-{day:02}T10:{seed.randrange(60):02}:00Z"
 
 
 def _loinc(code: str) -> dict[str, Any]:

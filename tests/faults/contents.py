@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gateway.r4.definitions import type_name
 from gateway.r4.identity import key_of
-from gateway.store.outbox import TRIGGERS
+from gateway.store.triggers import TRIGGERS
 from tests.faults.process import OBSERVATIONS
 
 RESOURCES = OBSERVATIONS + 2

@@ -194,7 +194,7 @@ def test_fresh_ids_rise_and_never_repeat() -> None:
 
 def registered(number: str = "9990000018", **more: object) -> dict[str, object]:
     identifier = {"extension": [verified()], "system": NHS_NUMBER_SYSTEM, "value": number}
-    return {"resourceType": "Patient", "identifier": [identifier], **more}
+    return {"resourceType": "Patient", "identifier": [identifier], "birthDate": "1970-01-02", **more}
 
 
 async def test_a_person_registered_by_two_organisations_is_one_patient_in_the_care_of_both(store: Store) -> None:
@@ -224,6 +224,17 @@ async def test_a_refused_transaction_does_not_link_the_organisation(store: Store
     other = clinic("Organization/other-clinic")
     with pytest.raises(NotFound):
         await store.commit(other, [create(registered()), create(observation(new_id()))])
+    with pytest.raises(NotFound):
+        await store.read(other, "Patient", known.version.id)
+
+
+async def test_a_number_that_belongs_to_somebody_born_on_another_day_registers_nobody(store: Store) -> None:
+    [known] = await store.commit(clinic(CLINIC), [create(registered())])
+    other = clinic("Organization/other-clinic")
+    for born in ("1970-01-03", ""):
+        mistyped = {key: value for key, value in registered(birthDate=born).items() if value}
+        with pytest.raises(Invalid):
+            await store.commit(other, [create(mistyped)])
     with pytest.raises(NotFound):
         await store.read(other, "Patient", known.version.id)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from gateway.r4.identity import key_of
 from gateway.store.changes import Change, Version
 from gateway.store.errors import NotFound, VersionMismatch
 from gateway.web.clinician.record import records
@@ -18,6 +19,7 @@ from gateway.web.resources import person
 from gateway.web.screening import review
 from gateway.web.visit import ClinicVisit
 from gateway.web.writes import changed, created
+from gateway.work import orders
 from recommender import knowledge
 from recommender.canonical import RULE_SYSTEM
 
@@ -76,7 +78,23 @@ async def clear(visit: ClinicVisit) -> Response:
     moment = visit.dates.now.isoformat(timespec="milliseconds")
     made = review(f"Patient/{patient_id}", found.source, agent, moment)
     await visit.site.store.commit(visit.context, [created(made), *await _ended_alerts(visit, patient_id, found.source)])
+    answers = await visit.site.store.read(visit.context, *found.source.split("/", 1))
+    await asyncio.to_thread(_ask_for_plan, visit, patient_id, answers)
     return visit.redirect(f"/patients/{patient_id}")
+
+
+def _ask_for_plan(visit: ClinicVisit, patient_id: str, answers: Version) -> None:
+    """The job child sees to the rest: it plans anew, now that nothing stands in the way."""
+    with visit.site.database.writing() as session:
+        orders.ask(
+            session,
+            orders.REVIEW,
+            patient=key_of("Patient", patient_id),
+            resource_type=answers.type,
+            logical_id=answers.id,
+            version=answers.version,
+            now_us=visit.site.clock(),
+        )
 
 
 async def _ended_alerts(visit: ClinicVisit, patient_id: str, source: str) -> list[Change]:
