@@ -129,6 +129,7 @@ class Authenticator:
 
     def close(self) -> None:
         with self._lock:
+            self._tokens = {}
             self._connection.close()
 
     def context(self, authorization: str | None, *, request_id: str, origin: str = "") -> AccessContext:

@@ -45,6 +45,14 @@ def rows(change: Prepared, version: int, now_us: int) -> list[Row]:
     ]
 
 
+def is_due(session: Session, now_us: int) -> bool:
+    """Whether something may be leased: a look that takes no lock, for a worker that asks again and again."""
+    found = session.connection().execute(
+        text("SELECT 1 FROM outbox WHERE state = 0 AND due <= :now AND leased_until <= :now LIMIT 1"), {"now": now_us}
+    )
+    return found.first() is not None
+
+
 def lease(session: Session, now_us: int, limit: int = 16) -> list[Work]:
     """
     Take work that is due, in order for each patient: nothing of a patient is taken while an earlier row waits.

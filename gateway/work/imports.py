@@ -95,6 +95,9 @@ async def run(workplace: Workplace, job: ImportJob, stopping: threading.Event) -
 
 def _claimed(workplace: Workplace) -> tuple[list[ImportJob], ImportJob | None]:
     """The jobs that nobody will finish, and the oldest that waits."""
+    with workplace.database.reading() as session:
+        if not jobs.has_any(session):
+            return [], None
     with workplace.database.writing() as session:
         given_up = jobs.abandoned(session, workplace.store.clock())
         return given_up, jobs.claim(session, workplace.store.clock())

@@ -121,6 +121,12 @@ def arrived(session: Session, job: ImportJob) -> None:
     session.add(job)
 
 
+def has_any(session: Session) -> bool:
+    """Whether there is a job that is not over: a look that takes no lock."""
+    unfinished = select(ImportJob.id).where(col(ImportJob.state).in_(OPEN_STATES))
+    return session.exec(unfinished.limit(1)).first() is not None
+
+
 def claim(session: Session, now_us: int) -> ImportJob | None:
     """The oldest job that nobody works on, leased to the caller; None when there is none."""
     left_behind = (col(ImportJob.state) == State.RUNNING) & (col(ImportJob.leased_until) <= now_us)

@@ -65,6 +65,9 @@ class Worker:
         await asyncio.to_thread(self._settle, work, note)
 
     def _lease(self) -> list[Work]:
+        with self._workplace.database.reading() as session:
+            if not outbox.is_due(session, self._workplace.store.clock()):
+                return []
         with self._workplace.database.writing() as session:
             return outbox.lease(session, self._workplace.store.clock(), limit=1)
 

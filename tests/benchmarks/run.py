@@ -34,23 +34,24 @@ from gateway.store import migrations
 from gateway.store.sqlite import Database
 from gateway.store.store import now_us
 from tests.benchmarks import workload
-from tests.benchmarks.loader import Result, get, load, post
+from tests.benchmarks.loader import NextRequest, Result, get, load, post
 
 CONNECTIONS = 16
+FLOOR_BYTES = 1_700
 SYNTHEA = Path(__file__).resolve().parents[3] / "shared" / "data" / "synthea" / "bundles-shared.tar.xz"
 console = Console()
 
 
 @dataclass
 class Row:
-    """One measured line: what, how often a second, the median and the 99th percentile, and the share of a floor."""
+    """One measured line: what, how often a second, latencies, and what the two floors reached in the same minute."""
 
     what: str
     per_second: float
     p50_ms: float = 0.0
     p99_ms: float = 0.0
-    of_constant: float = 0.0
-    of_durable: float = 0.0
+    constant: float = 0.0
+    durable: float = 0.0
 
 
 @dataclass
@@ -135,7 +136,17 @@ def seed(server: Gateway, bundles: int) -> Row:
     )
 
 
-def measure(server: Gateway, count: int) -> dict[str, Result]:
+@dataclass
+class Workload:
+    """Requests by number, how many of them, and the status that each must have."""
+
+    what: str
+    request: NextRequest
+    count: int
+    status: int
+
+
+def workloads(server: Gateway, count: int) -> list[Workload]:
     """The single-resource workloads."""
     ids, token = server.patients, server.token
     value = f"{workload.IDENTIFIER_SYSTEM}%7Cp"
@@ -151,22 +162,16 @@ def measure(server: Gateway, count: int) -> dict[str, Result]:
     ]
     people = [json.dumps(workload.patient(10_000 + n)).encode() for n in range(500)]
     creates = [post("/fhir/Patient", person, token) for person in people]
-    results = {}
-    for what, requests, times, status in (
-        ("Patient read by id", reads, count, 200),
-        ("Patient by identifier", identifiers, count, 200),
-        ("Observation by patient, code, date", observations, count, 200),
-        ("Patient create", creates, count // 2, 201),
-    ):
-        load(server.port, lambda n, r=requests: r[n % len(r)], count=min(200, times), connections=CONNECTIONS)  # type: ignore[misc]
-        results[what] = load(
-            server.port,
-            lambda n, r=requests: r[n % len(r)],  # type: ignore[misc]
-            count=times,
-            connections=CONNECTIONS,
-        )
-        _all(results[what], status)
-    return results
+    return [
+        Workload("Patient read by id", _each(reads), count, 200),
+        Workload("Patient by identifier", _each(identifiers), count, 200),
+        Workload("Observation by patient, code, date", _each(observations), count, 200),
+        Workload("Patient create", _each(creates), count // 2, 201),
+    ]
+
+
+def _each(requests: list[bytes]) -> NextRequest:
+    return lambda number: requests[number % len(requests)]
 
 
 def synthea(server: Gateway) -> Row | None:
@@ -209,39 +214,50 @@ def main() -> None:
 
 def _rows(folder: Path, chosen: argparse.Namespace) -> list[Row]:
     rows: list[Row] = []
-    with floor(1_700, None) as port:
-        constant = load(port, lambda _: get("/"), count=chosen.count, connections=CONNECTIONS)
-    with floor(1_700, folder / "floor.sqlite") as port:
-        durable = load(port, lambda _: get("/"), count=chosen.count // 2, connections=CONNECTIONS)
-    rows.append(_row("floor 1: constant", constant, constant, durable))
-    rows.append(_row("floor 2: constant after a durable insert", durable, constant, durable))
-    for audit_reads in ("within-1s", "before-response"):
-        with gateway(folder / audit_reads, audit_reads) as server:
-            loaded = seed(server, chosen.bundles)
-            for what, result in measure(server, chosen.count).items():
-                rows.append(_row(f"{what} ({audit_reads})", result, constant, durable))
-            if audit_reads == "before-response":
-                rows.append(loaded)
-                rows.extend(filter(None, [synthea(server)]))
+    with floor(FLOOR_BYTES, None) as constant, floor(FLOOR_BYTES, folder / "floor.sqlite") as durable:
+        for audit_reads in ("within-1s", "before-response"):
+            with gateway(folder / audit_reads, audit_reads) as server:
+                loaded = seed(server, chosen.bundles)
+                for workload_ in workloads(server, chosen.count):
+                    rows.append(_compared(workload_, server.port, audit_reads, constant, durable, chosen.count))
+                if audit_reads == "before-response":
+                    rows.append(loaded)
+                    rows.extend(filter(None, [synthea(server)]))
     _show(rows)
     return rows
 
 
-def _row(what: str, result: Result, constant: Result, durable: Result) -> Row:
+def _compared(workload_: Workload, port: int, audit_reads: str, constant: int, durable: int, floor_count: int) -> Row:
+    """Floor, workload, workload, floor: a machine that speeds up or slows down meanwhile does so for both."""
+    load(port, workload_.request, count=200, connections=CONNECTIONS)
+    runs = []
+    floors: dict[int, list[float]] = {constant: [], durable: []}
+    for turn in (floors, None, None, floors):
+        if turn is None:
+            runs.append(load(port, workload_.request, count=workload_.count // 2, connections=CONNECTIONS))
+            _all(runs[-1], workload_.status)
+            continue
+        for floor_port in turn:
+            result = load(floor_port, lambda _: get("/"), count=floor_count // 2, connections=CONNECTIONS)
+            turn[floor_port].append(result.per_second)
+    per_second = statistics.mean(run.per_second for run in runs)
+    latencies = Result(latencies=[each for run in runs for each in run.latencies])
     return Row(
-        what,
-        result.per_second,
-        result.percentile_ms(0.5),
-        result.percentile_ms(0.99),
-        result.per_second / constant.per_second,
-        result.per_second / durable.per_second,
+        f"{workload_.what} ({audit_reads})",
+        per_second,
+        latencies.percentile_ms(0.5),
+        latencies.percentile_ms(0.99),
+        statistics.mean(floors[constant]),
+        statistics.mean(floors[durable]),
     )
 
 
 def _show(rows: list[Row]) -> None:
-    table = Table("workload, 16 connections", "per second", "p50 ms", "p99 ms", "of floor 1", "of floor 2")
+    table = Table("workload, 16 connections", "per second", "p50 ms", "p99 ms", "floor 1", "share", "floor 2", "share")
     for row in rows:
-        shares = [f"{share:.0%}" if share else "" for share in (row.of_constant, row.of_durable)]
+        shares = []
+        for reached in (row.constant, row.durable):
+            shares += [f"{reached:,.0f}", f"{row.per_second / reached:.0%}"] if reached else ["", ""]
         table.add_row(row.what, f"{row.per_second:,.0f}", f"{row.p50_ms:.1f}", f"{row.p99_ms:.1f}", *shares)
     console.print(table)
 
