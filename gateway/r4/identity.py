@@ -19,6 +19,7 @@ ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 SERVER_ID = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{12}\Z")
 LOGICAL_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
 
+_PAIRS = tuple(first + second for first in ALPHABET for second in ALPHABET)
 # int() reads base 32 with the digits 0-9a-v.
 _TO_PYTHON_DIGITS = str.maketrans(ALPHABET, "0123456789abcdefghijklmnopqrstuv")
 _SERVER_KEYS = 1 << 62
@@ -73,7 +74,11 @@ def is_server_id(logical_id: str) -> bool:
 
 
 def _written(key: int) -> str:
-    return "".join(ALPHABET[(key >> shift) & 31] for shift in range(60, -1, -5))
+    # Two digits at a time: every request and every resource gets an id.
+    p = _PAIRS
+    low, high = key & 0x3FFFFFFF, key >> 30
+    upper = p[(high >> 20) & 1023] + p[(high >> 10) & 1023] + p[high & 1023]
+    return ALPHABET[key >> 60] + upper + p[low >> 20] + p[(low >> 10) & 1023] + p[low & 1023]
 
 
 def _read(logical_id: str) -> int:

@@ -47,8 +47,8 @@ def visible(row: str, context: AccessContext, action: int = READ, *, of: Of = "c
 def parameters(context: AccessContext, now_us: int) -> Parameters:
     """The values that `visible` and `granted_patients` refer to."""
     bound: Parameters = {"guard_now": now_us, "guard_purpose": int(context.purpose)}
-    bound.update((f"guard_actor_{n}", key) for n, key in enumerate(context.actors))
-    bound.update((f"guard_named_{n}", key) for n, key in enumerate(context.named))
+    bound.update(zip(_names("guard_actor", len(context.actors)), context.actors, strict=True))
+    bound.update(zip(_names("guard_named", len(context.named)), context.named, strict=True))
     if context.patient is not None:
         bound["guard_confined"] = context.patient
     return bound
@@ -135,5 +135,10 @@ def _same_code(rule: str, row: str, which: Literal["own", "inner"], of: Of) -> s
     return f"({rule}.code = 0 OR {now} OR {past})"
 
 
+@lru_cache(maxsize=256)
+def _names(name: str, length: int) -> tuple[str, ...]:
+    return tuple(f"{name}_{n}" for n in range(length))
+
+
 def _list(name: str, length: int) -> str:
-    return ",".join(f":{name}_{n}" for n in range(length)) or "NULL"
+    return ",".join(f":{each}" for each in _names(name, length)) or "NULL"

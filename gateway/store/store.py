@@ -221,7 +221,7 @@ class Store:
     ) -> reader.Read:
         """Run a read and record it: who asked is recorded whether or not there was something to see."""
         try:
-            found = await self._snapshots.run(query)
+            found = self._snapshots.ask(query)
         except StoreError:
             await self._audit.record(context, interaction, resource_type, logical_id, (), self.clock())
             raise
