@@ -24,7 +24,7 @@ FLAGS = (
 PHONE, DESK = {"width": 360, "height": 780}, {"width": 1280, "height": 900}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """One browser for all journeys."""
     if not CHROMIUM.exists():
