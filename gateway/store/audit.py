@@ -102,7 +102,7 @@ class ReadAudit:
             self._waiting.extend(rows)
 
     def looks(self, patient: int, limit: int = 200) -> list[Look]:
-        """The latest reads of this patient's data, newest first. Callers check who may ask."""
+        """The latest reads of this patient's data, newest first. The store decides who may ask."""
         rows = self._reader.execute(
             "SELECT at, agent, organization, client, purpose, interaction, type, bypass FROM read_audit"
             " WHERE patient = ? ORDER BY at DESC, id DESC LIMIT ?",

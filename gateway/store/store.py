@@ -16,7 +16,7 @@ from gateway.store import reader, registration
 from gateway.store.audit import Look, ReadAudit
 from gateway.store.changes import Change, Committed, Create, HistoryPage, SearchPage, Version
 from gateway.store.cursor import Cursors
-from gateway.store.errors import Busy, NotFound, SeveralMatches, StoreError
+from gateway.store.errors import Busy, Forbidden, NotFound, SeveralMatches, StoreError
 from gateway.store.group_commit import SLICE_SECONDS, GroupCommit
 from gateway.store.keys import derived, root_key, token_hash
 from gateway.store.prepare import Prepared, Preparer
@@ -144,9 +144,11 @@ class Store:
             patients = await self._snapshots.run(partial(patients_of, keys=keys))
             await self._audit.record(context, interaction, version.type, version.id, patients, self.clock())
 
-    def looks(self, patient: int, limit: int = 200) -> list[Look]:
-        """Who read this patient's data, newest first. The caller makes sure that it is the patient who asks."""
-        return self._audit.looks(patient, limit)
+    def looks(self, context: AccessContext, limit: int = 200) -> list[Look]:
+        """Who read the data of the patient who asks, newest first. Forbidden for everybody else."""
+        if context.subject is None:
+            raise Forbidden("Who looked is told to the patient themself.")
+        return self._audit.looks(context.subject, limit)
 
     # -- writing -----------------------------------------------------------------------------------------------------
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import statistics
-import time
 from pathlib import Path
 
 import pytest
@@ -280,18 +278,6 @@ def test_expired_tokens_are_cleared_away_after_a_day(here: Installation) -> None
 def test_open_access_is_named_and_marked_as_bypass() -> None:
     context = open_access_context("r-1")
     assert (context.bypass, context.client, context.actors) == (True, "open-access", ())
-
-
-def test_context_is_built_in_well_under_a_millisecond(here: Installation, clinic: Organisation) -> None:
-    """A guard against a slow path on the way of every request: 0.03 to 0.05 ms measured, twenty times that allowed."""
-    _, token = client_token(here, clinic)
-    header = f"Bearer {token}"
-    spans = []
-    for _ in range(300):
-        begun = time.perf_counter()
-        here.authenticator.context(header, request_id="r")
-        spans.append(time.perf_counter() - begun)
-    assert statistics.median(spans) < 0.001
 
 
 def test_authenticator_closes_with_its_block(here: Installation) -> None:

@@ -405,3 +405,12 @@ async def test_the_relationship_that_registration_opens_has_no_end(store: Store,
     rows = list(connection.execute("SELECT organisation, patient, valid_to FROM care_relationship"))
     connection.close()
     assert rows == [(actor_key(CLINIC), key_of("Patient", whose), FAR_FUTURE)]
+
+
+async def test_who_looked_is_told_to_the_patient_alone(store: Store) -> None:
+    [made] = await store.commit(clinic(), [create(person())])
+    await store.read(clinic(), "Patient", made.version.id)
+    assert [look.agent for look in store.looks(patient(made.version.id))] == ["Practitioner/ada"]
+    assert store.looks(patient("somebody-else")) == []
+    with pytest.raises(Forbidden):
+        store.looks(clinic())

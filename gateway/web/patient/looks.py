@@ -35,7 +35,7 @@ class Seen:
 
 async def looks(visit: PatientVisit) -> Response:
     """Everybody but the patient; the patient's own looking is counted in one line."""
-    found = await asyncio.to_thread(visit.site.store.looks, visit.patient_key, _MOST)
+    found = await asyncio.to_thread(visit.site.store.looks, visit.context, _MOST)
     others = [look for look in found if look.agent != visit.reference]
     references = {look.agent for look in others} | {look.organization for look in others}
     names = await names_of(visit.site.database, references, visit.messages)
