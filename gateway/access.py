@@ -91,6 +91,24 @@ class AccessContext:
         reserved = (EVERYONE,) if self.subject is not None else (EVERYONE, ANYONE)
         object.__setattr__(self, "_named", (*self.actors, *reserved))
 
+    def of_request(self, request_id: str, origin: str) -> AccessContext:
+        """The same identity in another request."""
+        return AccessContext(
+            self.actors,
+            self.agent,
+            self.client,
+            self.activity,
+            request_id,
+            self.purpose,
+            self.scopes,
+            self.organization,
+            self.patient,
+            self.subject,
+            self.feed_prefix,
+            self.bypass,
+            origin,
+        )
+
     @property
     def organization_key(self) -> int:
         """The key of the organisation that authors what this context writes; 0 where there is none."""

@@ -12,6 +12,7 @@ import logging
 import re
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from gateway.access import AccessContext
@@ -24,7 +25,6 @@ from gateway.fhir.outcomes import EXPECTED, FAULT, Failure, failure_of
 from gateway.fhir.parameters import pairs_of, value_of
 from gateway.fhir.paths import Route, route
 from gateway.fhir.search_syntax import SearchLimits
-from gateway.r4.identity import new_id
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _request_id(sent: bytes | None) -> str:
     """The client's id where it is a harmless one, so that both logs can be laid side by side; else a new one."""
     if sent is not None and _REQUEST_ID.fullmatch(sent):
         return sent.decode()
-    return new_id()
+    return token_hex(8)
 
 
 def _path(scope: Scope) -> str:

@@ -34,6 +34,7 @@ _PATIENT_SCOPES = ScopeSet((Scope("patient", "*", frozenset("cruds")),))
 _REMEMBERED_TOKENS = 10_000
 # A process that dies between its commit and the new epoch is found out after this long.
 _REMEMBERED_US = 1_000_000
+_UNKNOWN: tuple[AccessContext | None, int] = (None, 0)
 
 _BEARER = """
 SELECT t.client, t.person, t.reference, t.organisation, t.organisation_id, t.patient, t.scopes, t.purpose,
@@ -113,6 +114,7 @@ class Authenticator:
         self._database = database
         self._connection = database.connect()
         self._tokens: dict[bytes, sqlite3.Row] = {}
+        self._systems: dict[str, tuple[AccessContext, int]] = {}
         self._tokens_epoch = -1
         self._tokens_until_us = 0
         self._idle_us = int(settings.session_idle_minutes * 60_000_000)
@@ -129,23 +131,28 @@ class Authenticator:
 
     def close(self) -> None:
         with self._lock:
-            self._tokens = {}
+            self._tokens, self._systems = {}, {}
             self._connection.close()
 
     def context(self, authorization: str | None, *, request_id: str, origin: str = "") -> AccessContext:
         """The context of an Authorization header's value; Unauthenticated when it opens nothing now."""
+        now_us = self._clock()
+        self._forget_what_may_have_changed(now_us)
+        known, expires = self._systems.get(authorization or "", _UNKNOWN)
+        if known is not None and now_us < expires:
+            return known.of_request(request_id, origin)
         credentials = _CREDENTIALS.fullmatch(authorization or "")
         if credentials is None:
             raise _no_token(authorization)
-        now_us = self._clock()
-        row = self._token(token_hash(credentials[1]), now_us)
+        row = self._token(token_hash(credentials[1]))
         if row is None:
             raise Unauthenticated("invalid_token", "The access token is not valid.")
         _check_in_force(row, now_us)
-        if not row["reference"] and row["client"] == LOCAL_CLIENT:
-            return vouched(row, request_id, origin)
         if not row["reference"]:
-            return of_system(row, request_id, origin)
+            # What a system may do is on its token alone; who a person acts for is looked up each time.
+            context = (vouched if row["client"] == LOCAL_CLIENT else of_system)(row, request_id, origin)
+            self._systems[credentials[0]] = context, row["expires"]
+            return context
         if row["reference"].startswith("Patient/"):
             return self._patient_context(row, request_id, origin)
         return self._staff_context(row, now_us, request_id, origin)
@@ -250,12 +257,14 @@ class Authenticator:
         if row["disabled"] if row is not None else must_exist:
             raise Unauthenticated("invalid_token", "The account is closed.")
 
-    def _token(self, digest: bytes, now_us: int) -> sqlite3.Row | None:
-        # The epoch is read before the row: a change in between is noticed at the next request.
+    def _forget_what_may_have_changed(self, now_us: int) -> None:
+        # The epoch is read before any row: a change in between is noticed at the next request.
         epoch = self._database.epoch.number
         if epoch != self._tokens_epoch or now_us >= self._tokens_until_us or len(self._tokens) > _REMEMBERED_TOKENS:
-            self._tokens = {}
+            self._tokens, self._systems = {}, {}
             self._tokens_epoch, self._tokens_until_us = epoch, now_us + _REMEMBERED_US
+
+    def _token(self, digest: bytes) -> sqlite3.Row | None:
         row = self._tokens.get(digest)
         if row is None:
             row = self._one(_BEARER, digest)

@@ -62,8 +62,8 @@ def new_id() -> str:
 
 def key_of(resource_type: str, logical_id: str) -> int:
     """The 63-bit key of `Type/id`; the same id always has the same key, whether or not it exists."""
-    if is_server_id(logical_id):
-        return _read(logical_id)
+    if SERVER_ID.match(logical_id) is not None and (key := _read(logical_id)) < _SERVER_KEYS:
+        return key
     digest = hashlib.blake2b(f"{resource_type}/{logical_id}".encode(), digest_size=8).digest()
     return _SERVER_KEYS | (int.from_bytes(digest, "big") & (_SERVER_KEYS - 1))
 

@@ -45,13 +45,8 @@ def visible(row: str, context: AccessContext, action: int = READ, *, of: Of = "c
 
 
 def parameters(context: AccessContext, now_us: int) -> Parameters:
-    """The values that `visible` and `granted_patients` refer to."""
-    bound: Parameters = {"guard_now": now_us, "guard_purpose": int(context.purpose)}
-    bound.update(zip(_names("guard_actor", len(context.actors)), context.actors, strict=True))
-    bound.update(zip(_names("guard_named", len(context.named)), context.named, strict=True))
-    if context.patient is not None:
-        bound["guard_confined"] = context.patient
-    return bound
+    """The values that `visible` and `granted_patients` refer to, in a new dictionary."""
+    return {**_who(context.purpose, context.actors, context.named, context.patient), "guard_now": now_us}
 
 
 def granted_patients(context: AccessContext) -> str:
@@ -133,6 +128,16 @@ def _same_code(rule: str, row: str, which: Literal["own", "inner"], of: Of) -> s
         f" AND c.param IN ({parameters}) AND c.value - c.system = {rule}.code)"
     )
     return f"({rule}.code = 0 OR {now} OR {past})"
+
+
+@lru_cache(maxsize=4096)
+def _who(purpose: int, actors: tuple[int, ...], named: tuple[int, ...], patient: int | None) -> Parameters:
+    bound: Parameters = {"guard_purpose": int(purpose)}
+    bound.update(zip(_names("guard_actor", len(actors)), actors, strict=True))
+    bound.update(zip(_names("guard_named", len(named)), named, strict=True))
+    if patient is not None:
+        bound["guard_confined"] = patient
+    return bound
 
 
 @lru_cache(maxsize=256)

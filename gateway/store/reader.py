@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gateway.access import AccessContext
 from gateway.r4.definitions import type_id, type_name
@@ -30,11 +31,9 @@ def read(
 ) -> Read:
     """The current version. Raises NotFound for hidden and absent alike, Gone where it was deleted."""
     pk = _key(resource_type, logical_id)
-    row = connection.execute(
-        "SELECT r.version, r.updated, r.deleted, r.patient, r.patients, h.body FROM resource r CROSS JOIN history h"
-        f" WHERE r.pk = :pk AND r.type = :type AND r.id = :id AND h.seq = r.head AND {guard.visible('r', context)}",
-        {"pk": pk, "type": type_id(resource_type), "id": logical_id, **guard.parameters(context, now_us)},
-    ).fetchone()
+    bound = guard.parameters(context, now_us)
+    bound["pk"], bound["type"], bound["id"] = pk, type_id(resource_type), logical_id
+    row = connection.execute(_read(guard.visible("r", context)), bound).fetchone()
     if row is None:
         raise NotFound
     version, updated, deleted, patient, patients, body = row
@@ -42,6 +41,14 @@ def read(
         raise Gone
     found = Version(resource_type, logical_id, version, updated, PUT, body)
     return Read(found, _named(connection, pk, version, patient, patients))
+
+
+@lru_cache(maxsize=256)
+def _read(visible: str) -> str:
+    return (
+        "SELECT r.version, r.updated, r.deleted, r.patient, r.patients, h.body FROM resource r CROSS JOIN history h"
+        f" WHERE r.pk = :pk AND r.type = :type AND r.id = :id AND h.seq = r.head AND {visible}"
+    )
 
 
 def vread(
