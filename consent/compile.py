@@ -15,7 +15,17 @@ from consent.errors import ConsentIssue, Unsupported
 from consent.profile import Policy, Rule, read, status_of
 from consent.reading import HashToken, TypeId
 from consent.rows import CompiledConsent, Deny, Grant
-from consent.vocabulary import ALL_ACTIONS, ANYONE, DEFAULT_PURPOSES, HIGHEST, MIXED, OTHER_LABEL, Action
+from consent.vocabulary import (
+    ALL_ACTIONS,
+    ALL_BUT_CONSENTS,
+    ANYONE,
+    DEFAULT_PURPOSES,
+    HIGHEST,
+    MIXED,
+    OTHER_LABEL,
+    Action,
+    bits,
+)
 
 MAX_ROWS = 512
 Row = TypeVar("Row", Grant, Deny)
@@ -68,15 +78,13 @@ def _bounded(rows: Iterable[Row], already: int = 0) -> list[Row]:
 def _grants(policy: Policy, type_id: TypeId) -> Iterator[Grant]:
     rule = policy.root
     contents = product(_covered(rule, type_id), rule.codes or (0,), rule.instances or (0,))
-    for actor, purpose, ((type_number, category), code, instance) in product(
-        sorted(rule.actors), sorted(rule.purposes or DEFAULT_PURPOSES), list(contents)
-    ):
+    for actor, ((type_number, categories), code, instance) in product(sorted(rule.actors), list(contents)):
         yield Grant(
             patient=policy.patient,
             actor=actor,
-            purpose=purpose,
+            purposes=bits(rule.purposes or DEFAULT_PURPOSES),
             type=type_number,
-            category=category,
+            categories=categories,
             code=code,
             max_confidentiality=max(rule.ranks, default=HIGHEST),
             label_mask=rule.labels,
@@ -91,9 +99,11 @@ def _grants(policy: Policy, type_id: TypeId) -> Iterator[Grant]:
 
 
 def _covered(rule: Rule, type_id: TypeId) -> list[tuple[int, int]]:
-    """The types and categories that a permit covers: of a type, every category that it can have of itself."""
-    by_type = [(type_id(name), each) for name in sorted(rule.types) for each in possible_categories(name)]
-    return by_type + [(0, each) for each in sorted(rule.categories)] or [(0, 0)]
+    """The types and sets of categories that a permit covers: of a type, every category that it can have of itself."""
+    covered = [(type_id(name), bits(possible_categories(name))) for name in sorted(rule.types)]
+    if rule.categories:
+        covered.append((0, bits(rule.categories)))
+    return covered or [(0, ALL_BUT_CONSENTS)]
 
 
 def _root_denies(policy: Policy, type_id: TypeId) -> Iterator[Deny]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from consent.reading import HashToken, TypeId
 from consent.requests import Decision, Request, ResourceFacts
 from consent.rows import Deny, Grant
-from consent.vocabulary import CONSENT_CATEGORY, Action
+from consent.vocabulary import Action, bits
 
 
 def decide_rows(
@@ -55,9 +55,9 @@ class _Probe:
         return (
             row.patient in resource.patients
             and row.actor in self.request.named
-            and row.purpose == self.request.purpose
+            and row.purposes & bits([self.request.purpose])
             and row.type in (0, self.type)
-            and (row.category == resource.category or (row.category == 0 and self._is_shareable()))
+            and row.categories & bits([resource.category])
             and (row.code == 0 or row.code in self.codes)
             and resource.confidentiality <= row.max_confidentiality
             and (row.label_mask == 0 or (resource.labels != 0 and resource.labels & ~row.label_mask == 0))
@@ -88,6 +88,3 @@ class _Probe:
             and row.actions & self.request.action != 0
             and row.instance in (0, resource.instance)
         )
-
-    def _is_shareable(self) -> bool:
-        return self.resource.category != CONSENT_CATEGORY

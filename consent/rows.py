@@ -14,10 +14,10 @@ FAR_FUTURE = 1 << 62
 
 class Grant(NamedTuple):
     """
-    One permit of one patient to one actor for one purpose; it covers a resource when all its conditions hold.
+    One permit of one patient to one actor; it covers a resource when all its conditions hold.
 
     type, code, author, instance   0 = any
-    category             0 = any but `consent`, which a permit must name
+    purposes, categories           sets: one bit for each number (vocabulary.bits)
     max_confidentiality  the highest rank it covers
     label_mask           0 = any; else the resource carries a label, and none outside the mask
     data_from, data_to   contain the whole effective range of the resource
@@ -26,9 +26,9 @@ class Grant(NamedTuple):
 
     patient: int
     actor: int
-    purpose: int
+    purposes: int
     type: int
-    category: int
+    categories: int
     code: int
     max_confidentiality: int
     label_mask: int

@@ -8,24 +8,29 @@ from __future__ import annotations
 from consent.rows import FAR_FUTURE, FAR_PAST, Deny, Grant
 from consent.vocabulary import (
     ALL_ACTIONS,
+    ALL_BUT_CONSENTS,
+    ALL_CATEGORIES,
     CATEGORIES,
-    CONSENT_CATEGORY,
     DEFAULT_PURPOSES,
     EVERYONE,
     HIGHEST,
     MIXED,
     PURPOSES,
     Action,
+    bits,
 )
 
+_DEMOGRAPHICS = bits([CATEGORIES["demographics"]])
 # What an organisation that cares for a patient may write, and read back.
-OWN_WORK = ("demographics", "record", "consent")
+_OWN_WORK = bits(CATEGORIES[kind] for kind in ("demographics", "record", "consent"))
+_MADE_BY_ENGINE = bits([*(CATEGORIES[kind] for kind in ("prom", "prem", "sensor", "plan")), MIXED])
+_TREATMENT = bits(DEFAULT_PURPOSES)
 _READ_WRITE = Action.READ | Action.WRITE
 
 
 def self_grants(patient: int) -> list[Grant]:
     """The patient's own access: everything about them, consents included, at their own request."""
-    return [_grant(patient, patient, PURPOSES["PATRQT"], category, _READ_WRITE) for category in (0, CONSENT_CATEGORY)]
+    return [_grant(patient, patient, bits([PURPOSES["PATRQT"]]), ALL_CATEGORIES, _READ_WRITE)]
 
 
 def relationship_grants(organization: int, patient: int, valid_from: int, valid_to: int) -> list[Grant]:
@@ -33,19 +38,19 @@ def relationship_grants(organization: int, patient: int, valid_from: int, valid_
     What a care relationship gives an organisation, for treatment only: reading who the patient is, and what the
     organisation wrote itself: demographics, its part of the health record, consents that it filed with proof.
     """
-    rows = []
-    for purpose in sorted(DEFAULT_PURPOSES):
-        rows.append(_grant(patient, organization, purpose, CATEGORIES["demographics"], Action.READ))
-        own = [_grant(patient, organization, purpose, CATEGORIES[kind], _READ_WRITE) for kind in OWN_WORK]
-        rows += [row._replace(author=organization) for row in own]
-    return [row._replace(valid_from=valid_from, valid_to=valid_to) for row in rows]
+    valid = (valid_from, valid_to)
+    return [
+        _grant(patient, organization, _TREATMENT, _DEMOGRAPHICS, Action.READ, valid),
+        _grant(patient, organization, _TREATMENT, _OWN_WORK, _READ_WRITE, valid, author=organization),
+    ]
 
 
 def engine_grants(patient: int, device: int) -> list[Grant]:
     """What the plan engine may do once the patient activates: read all but consents, write what it makes."""
-    written = [CATEGORIES[code] for code in ("prom", "prem", "sensor", "plan")]
-    return [_grant(patient, device, PURPOSES["TREAT"], 0, Action.READ)] + [
-        _grant(patient, device, PURPOSES["TREAT"], category, Action.WRITE) for category in (*written, MIXED)
+    treatment = bits([PURPOSES["TREAT"]])
+    return [
+        _grant(patient, device, treatment, ALL_BUT_CONSENTS, Action.READ),
+        _grant(patient, device, treatment, _MADE_BY_ENGINE, Action.WRITE),
     ]
 
 
@@ -72,21 +77,29 @@ def restriction_denies(patient: int) -> list[Deny]:
     ]
 
 
-def _grant(patient: int, actor: int, purpose: int, category: int, actions: int) -> Grant:
+def _grant(
+    patient: int,
+    actor: int,
+    purposes: int,
+    categories: int,
+    actions: int,
+    valid: tuple[int, int] = (FAR_PAST, FAR_FUTURE),
+    author: int = 0,
+) -> Grant:
     return Grant(
         patient=patient,
         actor=actor,
-        purpose=purpose,
+        purposes=purposes,
         type=0,
-        category=category,
+        categories=categories,
         code=0,
         max_confidentiality=HIGHEST,
         label_mask=0,
         data_from=FAR_PAST,
         data_to=FAR_FUTURE,
-        valid_from=FAR_PAST,
-        valid_to=FAR_FUTURE,
-        actions=actions,
-        author=0,
+        valid_from=valid[0],
+        valid_to=valid[1],
+        actions=int(actions),
+        author=author,
         instance=0,
     )

@@ -6,6 +6,7 @@ Every table is a CSV file beside this module; its rows carry their reason or sou
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from enum import IntFlag
 from pathlib import Path
 
@@ -27,6 +28,11 @@ class Action(IntFlag):
 
 
 ALL_ACTIONS = Action.READ | Action.WRITE | Action.DISCLOSE
+
+
+def bits(numbers: Iterable[int]) -> int:
+    """A set of small numbers (purposes, categories) as one integer, so that SQL can test membership."""
+    return sum({1 << number for number in numbers})
 
 
 def table(name: str) -> list[dict[str, str]]:
@@ -67,6 +73,10 @@ _categories = table("categories")
 CATEGORIES = {row["code"]: int(row["id"]) for row in _categories}
 CATEGORY_MINIMUM = {int(row["id"]): CONFIDENTIALITY[row["minimum"]] for row in _categories}
 NO_CATEGORY, CONSENT_CATEGORY, MIXED = CATEGORIES["none"], CATEGORIES["consent"], CATEGORIES["mixed"]
+ALL_CATEGORIES = bits(range(31))
+"""Whatever there is, and will be."""
+ALL_BUT_CONSENTS = ALL_CATEGORIES & ~bits([CONSENT_CATEGORY])
+"""What a permit of everything covers: consents, which tell whom else the patient trusts, must be named."""
 SHAREABLE = tuple(code for code in CATEGORIES if code != "none")
 
 _labels = table("labels")

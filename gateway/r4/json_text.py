@@ -69,15 +69,21 @@ def entry_resources(bundle: str) -> list[str | None]:
     return []
 
 
-def stored_form(text: str, resource_type: str, logical_id: str) -> tuple[bytes, bytes]:
+_OURS = ("resourceType", "id", "meta")
+
+
+def stored_form(text: str, resource: Mapping[str, object], logical_id: str) -> tuple[bytes, bytes]:
     """
     The resource around its version: the stored body is `head + version stamp + tail`.
 
-    head ends inside `meta`, after its opening brace; tail begins with the rest of the client's meta. Versions and
-    times that the client sent are dropped, everything else stays as it was written, in the order it was written.
+    text      the resource as it was written; `resource` is the same, parsed
+    returns   head ends inside `meta`, after its opening brace; tail begins with the rest of the client's meta. Versions
+              and times that the client sent are dropped, everything else stays as written, in the order written.
     """
     kept: list[str] = []
     meta = ""
+    missing = sum(name in resource for name in _OURS)
+    following = text.index("{") + 1
     for member in members(text):
         if member.name == "meta":
             meta = "".join(
@@ -85,10 +91,22 @@ def stored_form(text: str, resource_type: str, logical_id: str) -> tuple[bytes, 
                 for m in members(text, member.value)
                 if m.name not in ("versionId", "lastUpdated")
             )
-        elif member.name not in ("resourceType", "id"):
+        elif member.name not in _OURS:
             kept.append("," + text[member.start : member.end])
-    head = f'{{"resourceType":"{resource_type}","id":"{logical_id}","meta":{{'
-    return head.encode(), (meta + "}" + "".join(kept) + "}").encode()
+        following = member.end
+        missing -= member.name in _OURS
+        if not missing:
+            # Members that this server writes itself come first as a rule; what follows is taken as it stands.
+            break
+    head = f'{{"resourceType":"{resource["resourceType"]}","id":"{logical_id}","meta":{{'
+    return head.encode(), (meta + "}" + "".join(kept) + text[following:].strip()).encode()
+
+
+def says_the_same(one: str, other: str) -> bool:
+    """Whether two objects have the same members, written alike and in the same order; blanks between them do not count."""
+    return one == other or [one[m.start : m.end] for m in members(one)] == [
+        other[m.start : m.end] for m in members(other)
+    ]
 
 
 def replace_strings(text: str, replacements: Mapping[str, str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from gateway.store.query import Search
@@ -105,6 +106,7 @@ class SearchPage:
     next: str | None
 
 
+@lru_cache(maxsize=1024)
 def instant(microseconds: int) -> str:
     """A FHIR instant in UTC with milliseconds; the microseconds below are cut off."""
     moment = datetime.fromtimestamp(microseconds // 1_000_000, UTC)

@@ -141,8 +141,9 @@ class Builder(Statement):
             case Match():
                 x = self.alias()
                 narrowed = ""
-                if patients and clause.parameter.kind == "token":
-                    narrowed = f" AND {x}.patient IN ({self.bind_all(patients)})"
+                if patients and clause.parameter.kind == "token" and resource_type != "Patient":
+                    keys = self.bind_all(patients)
+                    narrowed = f" AND {x}.patient IN ({keys}) AND {x}.patient <> 0 AND {x}.patient <> {x}.pk"
                 table = self._source(clause.parameter, x)
                 return f"SELECT {x}.pk FROM {table} WHERE {self._fits(clause, x)}{narrowed}"
             case Ids():

@@ -15,9 +15,6 @@ from gateway.r4.search_parameters import PARAMETERS
 
 READ, WRITE, DISCLOSE = 1, 2, 4
 
-# A permit of everything leaves the consents out: they tell whom else the patient trusts.
-CONSENT_CATEGORY = 7
-
 NOTHING = "1=0"
 EVERYTHING = "1=1"
 
@@ -53,7 +50,7 @@ def granted_patients(context: AccessContext) -> str:
     """The patients with some grant for this context now: the rows that a grants-driven query starts from."""
     return (
         "SELECT g.patient FROM grant_row g"
-        f" WHERE g.actor IN ({_list('guard_actor', len(context.actors))}) AND g.purpose = :guard_purpose"
+        f" WHERE g.actor IN ({_list('guard_actor', len(context.actors))}) AND (g.purposes & :guard_purposes) <> 0"
         " AND g.valid_from <= :guard_now AND :guard_now < g.valid_to"
     )
 
@@ -79,9 +76,9 @@ def _predicate(row: str, actors: int, named: int, action: int, confined: bool, o
 def _permits(patient: str, row: str, actors: int, named: int, action: int, of: Of) -> str:
     grant = (
         f"EXISTS (SELECT 1 FROM grant_row g WHERE g.patient = {patient}"
-        f" AND g.actor IN ({_list('guard_actor', actors)}) AND g.purpose = :guard_purpose"
+        f" AND g.actor IN ({_list('guard_actor', actors)}) AND (g.purposes & :guard_purposes) <> 0"
         f" AND (g.author = 0 OR g.author = {row}.author)"
-        f" AND (g.category = {row}.category OR (g.category = 0 AND {row}.category <> {CONSENT_CATEGORY}))"
+        f" AND (g.categories & (1 << CAST({row}.category AS INTEGER))) <> 0"
         f" AND {row}.confidentiality <= g.max_confidentiality"
         f" AND (g.label_mask = 0 OR ({row}.labels <> 0 AND ({row}.labels & ~g.label_mask) = 0))"
         f" AND g.data_from <= {row}.effective_from AND {row}.effective_to <= g.data_to"
@@ -132,7 +129,7 @@ def _same_code(rule: str, row: str, which: Literal["own", "inner"], of: Of) -> s
 
 @lru_cache(maxsize=4096)
 def _who(purpose: int, actors: tuple[int, ...], named: tuple[int, ...], patient: int | None) -> Parameters:
-    bound: Parameters = {"guard_purpose": int(purpose)}
+    bound: Parameters = {"guard_purpose": int(purpose), "guard_purposes": 1 << purpose}
     bound.update(zip(_names("guard_actor", len(actors)), actors, strict=True))
     bound.update(zip(_names("guard_named", len(named)), named, strict=True))
     if patient is not None:

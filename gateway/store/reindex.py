@@ -16,7 +16,7 @@ from gateway.store.errors import UnsupportedConsent
 from gateway.store.facts import COLUMNS
 from gateway.store.guard import INNER_CODES
 from gateway.store.prepare import Preparer
-from gateway.store.rows import Pending
+from gateway.store.rows import Pending, permits
 from gateway.store.sqlite import Database
 
 BATCH = 200
@@ -108,5 +108,5 @@ def _rules(preparer: Preparer, pending: Pending, pk: int, resource_type: str, bo
         # It was understood when it was accepted, and what it said then stays in force.
         return
     pending.rules_replaced.append(pk)
-    pending.add("grant_row", [(*grant, pk) for grant in rules.grants])
+    pending.add("grant_row", permits(pk, rules.grants))
     pending.add("deny_row", [(*deny, pk) for deny in rules.denies])

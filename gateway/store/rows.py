@@ -10,7 +10,9 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Sequence
 from functools import cache
+from itertools import chain
 
+from consent.rows import Grant
 from gateway.r4.extract import Index
 from gateway.store import facts
 from gateway.store.clauses import TABLES
@@ -18,9 +20,9 @@ from gateway.store.guard import INNER_CODES
 
 Row = tuple[int | float | str | bytes | None, ...]
 
-_RULE = (
-    "patient actor purpose type category code max_confidentiality label_mask data_from data_to valid_from valid_to"
-    " actions author instance source"
+_PERMIT = (
+    "patient actor purposes type categories code max_confidentiality label_mask data_from data_to valid_from valid_to"
+    " actions author instance source n"
 )
 _DENY = (
     "patient actor root_actor purpose type category code min_confidentiality label_mask data_from data_to valid_from"
@@ -38,7 +40,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "index_quantity": ("pk", "param", "item", "value", "unit", "system", "patient"),
     "index_reference": ("pk", "param", "item", "target", "target_type", "patient"),
     "index_uri": ("pk", "param", "item", "value", "patient"),
-    "grant_row": tuple(_RULE.split()),
+    "grant_row": tuple(_PERMIT.split()),
     "deny_row": tuple(_DENY.split()),
     "care_relationship": ("key", "organisation", "patient", "valid_from", "valid_to", "opened_by", "reason"),
     "write_audit": (
@@ -148,6 +150,11 @@ class Pending:
             emptied.clear()
 
 
+def permits(source: int, grants: Sequence[Grant]) -> list[Row]:
+    """The rows of the permits that follow from a source: a Consent, a relationship, a registration."""
+    return [(*grant, source, n) for n, grant in enumerate(grants)]
+
+
 def insert(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> None:
     for _ in inserting(connection, table, rows):
         pass
@@ -158,7 +165,7 @@ def inserting(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -
     for size in _CHUNKS:
         while len(rows) - start >= size:
             chunk = rows[start : start + size]
-            connection.execute(_statement(table, size), [value for row in chunk for value in row])
+            connection.execute(_statement(table, size), list(chain.from_iterable(chunk)))
             start += size
             yield
 

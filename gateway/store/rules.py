@@ -17,10 +17,10 @@ def replace(session: Session, source: int, grants: Sequence[Grant]) -> None:
     connection = session.connection()
     connection.execute(text("DELETE FROM grant_row WHERE source = :source"), {"source": source})
     if grants:
-        columns = (*Grant._fields, "source")
+        columns = (*Grant._fields, "source", "n")
         names = ", ".join(columns)
         values = ", ".join(f":{column}" for column in columns)
         connection.execute(
             text(f"INSERT INTO grant_row ({names}) VALUES ({values})"),
-            [{**grant._asdict(), "source": source} for grant in grants],
+            [{**grant._asdict(), "source": source, "n": n} for n, grant in enumerate(grants)],
         )

@@ -6,7 +6,7 @@ names none), so that every table can be partitioned by it. See docs/architecture
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, SmallInteger, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, SmallInteger, Text, text
 from sqlmodel import Field, SQLModel
 
 FAR_PAST = -(1 << 62)
@@ -15,6 +15,8 @@ FAR_FUTURE = 1 << 62
 
 # SQLite makes a key the row's own address only where its type is a plain INTEGER.
 ROW_KEY = BigInteger().with_variant(Integer, "sqlite")
+# Text that is compared and ordered by its bytes, as SQLite does and a prefix search needs.
+BYTEWISE = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 def _row_key() -> Column[int]:
@@ -27,6 +29,19 @@ def _serial() -> Column[int]:
 
 def _key() -> Column[int]:
     return Column(BigInteger, primary_key=True, autoincrement=False)
+
+
+def _text_key() -> Column[str]:
+    return Column(BYTEWISE, primary_key=True)
+
+
+def _logical_id() -> Column[str]:
+    return Column(BYTEWISE, nullable=False)
+
+
+def _transaction() -> Column[int]:
+    """The transaction that wrote the row: a default of PostgreSQL's, 0 on SQLite, never written by a statement."""
+    return Column("xid", BigInteger, nullable=False, server_default="0")
 
 
 def _small() -> Column[int]:
@@ -58,7 +73,7 @@ class Resource(FactColumns, table=True):
     )
     pk: int = Field(sa_column=_row_key())
     type: int = Field(sa_type=SmallInteger)
-    id: str = Field(sa_type=Text)
+    id: str = Field(sa_column=_logical_id())
     version: int = Field(sa_type=Integer)
     updated: int = Field(sa_type=BigInteger)
     created: int = Field(sa_type=BigInteger)
@@ -79,11 +94,12 @@ class History(FactColumns, table=True):
     seq: int | None = Field(default=None, sa_column=_serial())
     pk: int = Field(sa_type=BigInteger)
     type: int = Field(sa_type=SmallInteger)
-    id: str = Field(sa_type=Text)
+    id: str = Field(sa_column=_logical_id())
     version: int = Field(sa_type=Integer)
     updated: int = Field(sa_type=BigInteger)
     method: int = Field(sa_type=SmallInteger)
     body: bytes | None = Field(sa_type=LargeBinary)
+    xid: int | None = Field(default=None, sa_column=_transaction())
 
 
 class NamedPatient(SQLModel, table=True):
@@ -107,13 +123,25 @@ class PastCode(SQLModel, table=True):
     code: int = Field(sa_column=_key())
 
 
+_OF_A_PATIENT = text("patient <> 0 AND patient <> pk")
+
+
 class TokenIndex(SQLModel, table=True):
     """Token values by keyed hash, so that identifiers, phones and e-mails are never in clear."""
 
     __tablename__ = "index_token"
     __table_args__ = (
         Index("index_token_value", "param", "value", "pk"),
-        Index("index_token_patient", "patient", "param", "value", "pk"),
+        # Of one person's data; who they are themselves is found by key.
+        Index(
+            "index_token_patient",
+            "patient",
+            "param",
+            "value",
+            "pk",
+            sqlite_where=_OF_A_PATIENT,
+            postgresql_where=_OF_A_PATIENT,
+        ),
         {"sqlite_with_rowid": False},
     )
     pk: int = Field(sa_column=_key())
@@ -134,8 +162,8 @@ class StringIndex(SQLModel, table=True):
     )
     pk: int = Field(sa_column=_key())
     param: int = Field(sa_column=_small())
-    value: str = Field(sa_column=Column(Text, primary_key=True))
-    exact: str = Field(sa_column=Column(Text, primary_key=True))
+    value: str = Field(sa_column=_text_key())
+    exact: str = Field(sa_column=_text_key())
     item: int = Field(sa_column=_small())
     patient: int = Field(sa_column=_key())
 
@@ -215,26 +243,30 @@ class UriIndex(SQLModel, table=True):
     )
     pk: int = Field(sa_column=_key())
     param: int = Field(sa_column=_small())
-    value: str = Field(sa_column=Column(Text, primary_key=True))
+    value: str = Field(sa_column=_text_key())
     item: int = Field(sa_column=_small())
     patient: int = Field(sa_column=_key())
 
 
 class Grant(SQLModel, table=True):
-    """One compiled permit. Zero means any in type, category, code, author and instance (consent/compile.py)."""
+    """
+    One compiled permit, the n-th of its source. Zero means any in type, code, author and instance; purposes and
+    categories are sets (consent/rows.py).
+    """
 
     __tablename__ = "grant_row"
     __table_args__ = (
-        Index("grant_row_actor", "actor", "purpose", "patient"),
-        Index("grant_row_patient", "patient", "actor"),
+        Index("grant_row_actor", "actor", "patient"),
         Index("grant_row_source", "source"),
+        {"sqlite_with_rowid": False},
     )
-    id: int | None = Field(default=None, sa_column=_serial())
-    patient: int = Field(sa_type=BigInteger)
-    actor: int = Field(sa_type=BigInteger)
-    purpose: int = Field(sa_type=SmallInteger)
+    patient: int = Field(sa_column=_key())
+    actor: int = Field(sa_column=_key())
+    source: int = Field(sa_column=_key())
+    n: int = Field(sa_column=_small())
+    purposes: int = Field(sa_type=Integer)
     type: int = Field(sa_type=SmallInteger)
-    category: int = Field(sa_type=SmallInteger)
+    categories: int = Field(sa_type=Integer)
     code: int = Field(sa_type=BigInteger)
     max_confidentiality: int = Field(sa_type=SmallInteger)
     label_mask: int = Field(sa_type=BigInteger)
@@ -245,7 +277,6 @@ class Grant(SQLModel, table=True):
     actions: int = Field(sa_type=SmallInteger)
     author: int = Field(sa_type=BigInteger)
     instance: int = Field(sa_type=BigInteger)
-    source: int = Field(sa_type=BigInteger)
 
 
 class Deny(SQLModel, table=True):
@@ -310,3 +341,4 @@ class Outbox(SQLModel, table=True):
     leased_until: int = Field(sa_type=BigInteger)
     note: str = Field(sa_type=Text)
     created: int = Field(sa_type=BigInteger)
+    xid: int | None = Field(default=None, sa_column=_transaction())

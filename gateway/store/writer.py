@@ -32,7 +32,7 @@ from gateway.store.errors import (
 from gateway.store.facts import COLUMNS
 from gateway.store.group_commit import in_slices
 from gateway.store.prepare import Prepared
-from gateway.store.rows import Pending, Row, insert
+from gateway.store.rows import Pending, Row, insert, permits
 from gateway.store.search import Searcher
 from gateway.store.sqlite import Database
 from gateway.store.tables import FAR_FUTURE
@@ -287,6 +287,7 @@ class _Staged:
     def __init__(self, transaction: _Transaction, commit: Commit) -> None:
         self._transaction = transaction
         self._context = commit.context
+        self._author = commit.context.organization_key
         self.pending = Pending()
         # A transaction may write about the patients that it creates itself.
         self._new_patients = {
@@ -325,9 +326,8 @@ class _Staged:
             return Committed(matched, "matched")
         if known is not None:
             return self._link(change, known)
-        author = self._context.organization_key
-        self._refuse_unless_writable(change, author)
-        return self._store(change, "created", 1, author, self._transaction.now)
+        self._refuse_unless_writable(change, self._author)
+        return self._store(change, "created", 1, self._author, self._transaction.now)
 
     def _link(self, change: Prepared, known: Version) -> Committed:
         """The organisation cares for a person who is registered already; it learns that registration succeeded."""
@@ -344,9 +344,8 @@ class _Staged:
                 raise IdNotAllowed
             if change.if_match is not None:
                 raise VersionMismatch
-            author = self._context.organization_key
-            self._refuse_unless_writable(change, author)
-            return self._store(change, "created", 1, author, self._transaction.now)
+            self._refuse_unless_writable(change, self._author)
+            return self._store(change, "created", 1, self._author, self._transaction.now)
         if change.if_match is not None and change.if_match != current.version:
             raise VersionMismatch
         if not (current.writable or self._is_own_feed(change, current)):
@@ -377,8 +376,7 @@ class _Staged:
 
     def _is_own_feed(self, change: Prepared, current: _Current) -> bool:
         """A feed may correct what it wrote, even where it may not read it back."""
-        own = self._context.organization_key
-        return change.may_assign and own != 0 and current.author == own
+        return change.may_assign and self._author != 0 and current.author == self._author
 
     def _refuse_unless_writable(self, change: Prepared, author: int) -> None:
         assert change.facts is not None, "deletions are judged by the current version"
@@ -433,24 +431,24 @@ class _Staged:
         """The grants and denies of a Consent, in force with this commit."""
         assert change.consent is not None, "only a Consent has rules"
         self.pending.rules_replaced.append(change.pk)
-        self.pending.add("grant_row", [(*grant, change.pk) for grant in change.consent.grants])
+        self.pending.add("grant_row", permits(change.pk, change.consent.grants))
         self.pending.add("deny_row", [(*deny, change.pk) for deny in change.consent.denies])
 
     def _open_relationship(self, change: Prepared) -> None:
         """A new patient may see their own record; whoever registered them cares for them (architecture rule 5b)."""
-        self.pending.add("grant_row", [(*grant, change.pk) for grant in self_grants(change.pk)])
+        self.pending.add("grant_row", permits(change.pk, self_grants(change.pk)))
         if self._context.organization is not None:
             for table, rows in self._relationship(change.pk).items():
                 self.pending.add(table, rows)
 
     def _relationship(self, patient: int) -> dict[str, list[Row]]:
         """The rows by which the context's organisation cares for the patient from now on."""
-        now, own = self._transaction.now, self._context.organization_key
+        now, own = self._transaction.now, self._author
         key = key_of("CareRelationship", new_id())
         opened_by = self._context.actors[0] if self._context.actors else 0
         return {
             "care_relationship": [(key, own, patient, now, FAR_FUTURE, opened_by, "registration")],
-            "grant_row": [(*grant, key) for grant in relationship_grants(own, patient, now, FAR_FUTURE)],
+            "grant_row": permits(key, relationship_grants(own, patient, now, FAR_FUTURE)),
         }
 
     def _version(self, change: Prepared, version: int, updated: int, body: bytes | None) -> Version:

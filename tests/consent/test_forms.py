@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from consent import forms, receipts
 from consent.decide import decide
 from consent.requests import Request, resource_facts
-from consent.vocabulary import CATEGORIES, PURPOSES, SHAREABLE, Action
+from consent.vocabulary import CATEGORIES, PURPOSES, SHAREABLE, Action, bits
 from consent.wording import NoWording, languages
 from gateway.r4.identity import key_of
 from tests.consent.worlds import compile_consent, key, microseconds
@@ -82,7 +82,7 @@ def test_every_choice_compiles_and_can_be_told(
     choice = replace(CHOICE, categories=sorted(categories), purposes=sorted(purposes), withheld=sorted(withheld))
     consent = filed(choice, language)
     grants = compile_consent(consent).grants
-    assert {row.category for row in grants} == {CATEGORIES[each] for each in categories}
+    assert {row.categories for row in grants} == {bits(CATEGORIES[each] for each in categories)}
     assert "Harbour Physiotherapy" in forms.describe(consent, language)
 
 

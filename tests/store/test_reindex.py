@@ -60,7 +60,7 @@ def tampered(path: Path, rng: random.Random) -> None:
             " effective_from = 0, effective_to = 1 WHERE pk % 3"
         )
     consents = "SELECT r.pk FROM resource r JOIN history h ON h.seq = r.head AND h.body LIKE '%\"Consent\"%'"
-    connection.execute(f"UPDATE grant_row SET category = 0, valid_to = 1 << 62 WHERE source IN ({consents})")
+    connection.execute(f"UPDATE grant_row SET categories = 255, valid_to = 1 << 62 WHERE source IN ({consents})")
     connection.execute(f"DELETE FROM deny_row WHERE source IN ({consents})")
     connection.commit()
     connection.close()
@@ -121,5 +121,5 @@ async def test_reindexing_leaves_alone_what_no_consent_says(
     standing = list(connection.execute("SELECT * FROM grant_row"))
     await asyncio.to_thread(reindex, database, preparer_of(settings.home), lambda done, total: None)
     assert list(connection.execute("SELECT * FROM grant_row")) == standing
-    assert len({row[2] for row in standing}) == 2, "of the patient and of the organisation"
+    assert len({row[1] for row in standing}) == 2, "of the patient and of the organisation"
     connection.close()

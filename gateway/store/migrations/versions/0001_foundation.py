@@ -5,10 +5,18 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from gateway.store.migrations import postgresql_foundation
+
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
+
+_BYTEWISE = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+
+def _transaction() -> sa.Column[int]:
+    return sa.Column("xid", sa.BigInteger(), server_default="0", nullable=False)
 
 
 def upgrade() -> None:
@@ -117,12 +125,13 @@ def upgrade() -> None:
     op.create_index("deny_row_source", "deny_row", ["source"], unique=False)
     op.create_table(
         "grant_row",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("patient", sa.BigInteger(), nullable=False),
-        sa.Column("actor", sa.BigInteger(), nullable=False),
-        sa.Column("purpose", sa.SmallInteger(), nullable=False),
+        sa.Column("patient", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("actor", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("source", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("n", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("purposes", sa.Integer(), nullable=False),
         sa.Column("type", sa.SmallInteger(), nullable=False),
-        sa.Column("category", sa.SmallInteger(), nullable=False),
+        sa.Column("categories", sa.Integer(), nullable=False),
         sa.Column("code", sa.BigInteger(), nullable=False),
         sa.Column("max_confidentiality", sa.SmallInteger(), nullable=False),
         sa.Column("label_mask", sa.BigInteger(), nullable=False),
@@ -133,11 +142,10 @@ def upgrade() -> None:
         sa.Column("actions", sa.SmallInteger(), nullable=False),
         sa.Column("author", sa.BigInteger(), nullable=False),
         sa.Column("instance", sa.BigInteger(), nullable=False),
-        sa.Column("source", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
+        sa.PrimaryKeyConstraint("patient", "actor", "source", "n"),
+        sqlite_with_rowid=False,
     )
-    op.create_index("grant_row_actor", "grant_row", ["actor", "purpose", "patient"], unique=False)
-    op.create_index("grant_row_patient", "grant_row", ["patient", "actor"], unique=False)
+    op.create_index("grant_row_actor", "grant_row", ["actor", "patient"], unique=False)
     op.create_index("grant_row_source", "grant_row", ["source"], unique=False)
     op.create_table(
         "history",
@@ -153,11 +161,12 @@ def upgrade() -> None:
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("pk", sa.BigInteger(), nullable=False),
         sa.Column("type", sa.SmallInteger(), nullable=False),
-        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("id", _BYTEWISE, nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("updated", sa.BigInteger(), nullable=False),
         sa.Column("method", sa.SmallInteger(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=True),
+        _transaction(),
         sa.PrimaryKeyConstraint("seq"),
         sqlite_autoincrement=True,
     )
@@ -237,8 +246,8 @@ def upgrade() -> None:
         "index_string",
         sa.Column("pk", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("param", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
-        sa.Column("exact", sa.Text(), nullable=False),
+        sa.Column("value", _BYTEWISE, nullable=False),
+        sa.Column("exact", _BYTEWISE, nullable=False),
         sa.Column("item", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("patient", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.PrimaryKeyConstraint("pk", "param", "value", "exact", "item", "patient"),
@@ -256,13 +265,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("pk", "param", "value", "system", "item", "patient"),
         sqlite_with_rowid=False,
     )
-    op.create_index("index_token_patient", "index_token", ["patient", "param", "value", "pk"], unique=False)
+    op.create_index(
+        "index_token_patient",
+        "index_token",
+        ["patient", "param", "value", "pk"],
+        unique=False,
+        sqlite_where=sa.text("patient <> 0 AND patient <> pk"),
+        postgresql_where=sa.text("patient <> 0 AND patient <> pk"),
+    )
     op.create_index("index_token_value", "index_token", ["param", "value", "pk"], unique=False)
     op.create_table(
         "index_uri",
         sa.Column("pk", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("param", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("value", _BYTEWISE, nullable=False),
         sa.Column("item", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("patient", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.PrimaryKeyConstraint("pk", "param", "value", "item", "patient"),
@@ -324,6 +340,7 @@ def upgrade() -> None:
         sa.Column("leased_until", sa.BigInteger(), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
         sa.Column("created", sa.BigInteger(), nullable=False),
+        _transaction(),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("outbox_due", "outbox", ["state", "due"], unique=False)
@@ -362,7 +379,7 @@ def upgrade() -> None:
         sa.Column("open", sa.SmallInteger(), nullable=False),
         sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("type", sa.SmallInteger(), nullable=False),
-        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("id", _BYTEWISE, nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("updated", sa.BigInteger(), nullable=False),
         sa.Column("created", sa.BigInteger(), nullable=False),
@@ -426,9 +443,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("write_audit_patient", "write_audit", ["patient", "at"], unique=False)
+    _run_on_postgresql(postgresql_foundation.CREATE)
 
 
 def downgrade() -> None:
+    _run_on_postgresql(postgresql_foundation.DROP)
     op.drop_index("write_audit_patient", table_name="write_audit")
     op.drop_table("write_audit")
     op.drop_index("used_assertion_expires", table_name="used_assertion")
@@ -479,7 +498,6 @@ def downgrade() -> None:
     op.drop_index("history_type", table_name="history")
     op.drop_table("history")
     op.drop_index("grant_row_source", table_name="grant_row")
-    op.drop_index("grant_row_patient", table_name="grant_row")
     op.drop_index("grant_row_actor", table_name="grant_row")
     op.drop_table("grant_row")
     op.drop_index("deny_row_source", table_name="deny_row")
@@ -498,3 +516,9 @@ def downgrade() -> None:
     op.drop_index("access_token_expires", table_name="access_token")
     op.drop_index("access_token_client", table_name="access_token")
     op.drop_table("access_token")
+
+
+def _run_on_postgresql(statements: tuple[str, ...]) -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        for statement in statements:
+            op.execute(statement)
