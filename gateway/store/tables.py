@@ -124,13 +124,26 @@ class PastCode(SQLModel, table=True):
 
 
 _OF_A_PATIENT = text("patient <> 0 AND patient <> pk")
+# A row of an index has no key of its own: one would be another tree to write for each of them.
+_UNKEYED = {"primary_key": ["pk", "param", "item"]}
 
 
-class TokenIndex(SQLModel, table=True):
+class IndexColumns(SQLModel):
+    """What every search index holds: the resource, the parameter, the item of a composite, the patient."""
+
+    pk: int = Field(sa_type=BigInteger)
+    param: int = Field(sa_type=SmallInteger)
+    item: int = Field(sa_type=SmallInteger)
+    patient: int = Field(sa_type=BigInteger)
+
+
+class TokenIndex(IndexColumns, table=True):
     """Token values by keyed hash, so that identifiers, phones and e-mails are never in clear."""
 
     __tablename__ = "index_token"
+    __mapper_args__ = _UNKEYED
     __table_args__ = (
+        Index("index_token_pk", "pk", "param"),
         Index("index_token_value", "param", "value", "pk"),
         # Of one person's data; who they are themselves is found by key.
         Index(
@@ -142,110 +155,75 @@ class TokenIndex(SQLModel, table=True):
             sqlite_where=_OF_A_PATIENT,
             postgresql_where=_OF_A_PATIENT,
         ),
-        {"sqlite_with_rowid": False},
     )
-    pk: int = Field(sa_column=_key())
-    param: int = Field(sa_column=_small())
-    value: int = Field(sa_column=_key())
-    system: int = Field(sa_column=_key())
-    item: int = Field(sa_column=_small())
-    patient: int = Field(sa_column=_key())
+    value: int = Field(sa_type=BigInteger)
+    system: int = Field(sa_type=BigInteger)
 
 
-class StringIndex(SQLModel, table=True):
+class StringIndex(IndexColumns, table=True):
     """Text values: normalised for prefix and contains, as written for `:exact`."""
 
     __tablename__ = "index_string"
-    __table_args__ = (
-        Index("index_string_value", "param", "value", "pk"),
-        {"sqlite_with_rowid": False},
-    )
-    pk: int = Field(sa_column=_key())
-    param: int = Field(sa_column=_small())
-    value: str = Field(sa_column=_text_key())
-    exact: str = Field(sa_column=_text_key())
-    item: int = Field(sa_column=_small())
-    patient: int = Field(sa_column=_key())
+    __mapper_args__ = _UNKEYED
+    __table_args__ = (Index("index_string_pk", "pk", "param"), Index("index_string_value", "param", "value", "pk"))
+    value: str = Field(sa_type=Text)
+    exact: str = Field(sa_type=Text)
 
 
-class DateIndex(SQLModel, table=True):
+class DateIndex(IndexColumns, table=True):
     """Half-open ranges [low, high) in microseconds."""
 
     __tablename__ = "index_date"
+    __mapper_args__ = _UNKEYED
     __table_args__ = (
+        Index("index_date_pk", "pk", "param"),
         Index("index_date_low", "param", "low", "pk"),
         Index("index_date_high", "param", "high", "pk"),
-        {"sqlite_with_rowid": False},
     )
-    pk: int = Field(sa_column=_key())
-    param: int = Field(sa_column=_small())
-    low: int = Field(sa_column=_key())
-    high: int = Field(sa_column=_key())
-    item: int = Field(sa_column=_small())
-    patient: int = Field(sa_column=_key())
+    low: int = Field(sa_type=BigInteger)
+    high: int = Field(sa_type=BigInteger)
 
 
-class NumberIndex(SQLModel, table=True):
+class NumberIndex(IndexColumns, table=True):
     """Numbers as double precision."""
 
     __tablename__ = "index_number"
-    __table_args__ = (
-        Index("index_number_value", "param", "value", "pk"),
-        {"sqlite_with_rowid": False},
-    )
-    pk: int = Field(sa_column=_key())
-    param: int = Field(sa_column=_small())
-    value: float = Field(primary_key=True)
-    item: int = Field(sa_column=_small())
-    patient: int = Field(sa_column=_key())
+    __mapper_args__ = _UNKEYED
+    __table_args__ = (Index("index_number_pk", "pk", "param"), Index("index_number_value", "param", "value", "pk"))
+    value: float
 
 
-class QuantityIndex(SQLModel, table=True):
+class QuantityIndex(IndexColumns, table=True):
     """Numbers with a unit; `unit` and `system` are keyed hashes, 0 where there is none."""
 
     __tablename__ = "index_quantity"
-    __table_args__ = (
-        Index("index_quantity_value", "param", "value", "pk"),
-        {"sqlite_with_rowid": False},
-    )
-    pk: int = Field(sa_column=_key())
-    param: int = Field(sa_column=_small())
-    value: float = Field(primary_key=True)
-    unit: int = Field(sa_column=_key())
-    system: int = Field(sa_column=_key())
-    item: int = Field(sa_column=_small())
-    patient: int = Field(sa_column=_key())
+    __mapper_args__ = _UNKEYED
+    __table_args__ = (Index("index_quantity_pk", "pk", "param"), Index("index_quantity_value", "param", "value", "pk"))
+    value: float
+    unit: int = Field(sa_type=BigInteger)
+    system: int = Field(sa_type=BigInteger)
 
 
-class ReferenceIndex(SQLModel, table=True):
+class ReferenceIndex(IndexColumns, table=True):
     """References by the key of their target; `target_type` 0 marks the hash of a foreign or canonical url."""
 
     __tablename__ = "index_reference"
+    __mapper_args__ = _UNKEYED
     __table_args__ = (
+        Index("index_reference_pk", "pk", "param"),
         Index("index_reference_target", "param", "target", "pk"),
-        {"sqlite_with_rowid": False},
     )
-    pk: int = Field(sa_column=_key())
-    param: int = Field(sa_column=_small())
-    target: int = Field(sa_column=_key())
-    target_type: int = Field(sa_column=_small())
-    item: int = Field(sa_column=_small())
-    patient: int = Field(sa_column=_key())
+    target: int = Field(sa_type=BigInteger)
+    target_type: int = Field(sa_type=SmallInteger)
 
 
-class UriIndex(SQLModel, table=True):
+class UriIndex(IndexColumns, table=True):
     """Uris and canonicals, as written."""
 
     __tablename__ = "index_uri"
-    __table_args__ = (
-        Index("index_uri_value", "param", "value", "pk"),
-        {"sqlite_with_rowid": False},
-    )
-    pk: int = Field(sa_column=_key())
-    param: int = Field(sa_column=_small())
-    value: str = Field(sa_column=_text_key())
-    item: int = Field(sa_column=_small())
-    patient: int = Field(sa_column=_key())
+    __mapper_args__ = _UNKEYED
+    __table_args__ = (Index("index_uri_pk", "pk", "param"), Index("index_uri_value", "param", "value", "pk"))
+    value: str = Field(sa_type=Text)
 
 
 class Grant(SQLModel, table=True):

@@ -195,75 +195,68 @@ def upgrade() -> None:
     op.create_index("import_job_state", "import_job", ["state"], unique=False)
     op.create_table(
         "index_date",
-        sa.Column("pk", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("param", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("low", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("high", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("item", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("patient", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.PrimaryKeyConstraint("pk", "param", "low", "high", "item", "patient"),
-        sqlite_with_rowid=False,
+        sa.Column("pk", sa.BigInteger(), nullable=False),
+        sa.Column("param", sa.SmallInteger(), nullable=False),
+        sa.Column("item", sa.SmallInteger(), nullable=False),
+        sa.Column("patient", sa.BigInteger(), nullable=False),
+        sa.Column("low", sa.BigInteger(), nullable=False),
+        sa.Column("high", sa.BigInteger(), nullable=False),
     )
     op.create_index("index_date_high", "index_date", ["param", "high", "pk"], unique=False)
     op.create_index("index_date_low", "index_date", ["param", "low", "pk"], unique=False)
+    op.create_index("index_date_pk", "index_date", ["pk", "param"], unique=False)
     op.create_table(
         "index_number",
-        sa.Column("pk", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("param", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("pk", sa.BigInteger(), nullable=False),
+        sa.Column("param", sa.SmallInteger(), nullable=False),
+        sa.Column("item", sa.SmallInteger(), nullable=False),
+        sa.Column("patient", sa.BigInteger(), nullable=False),
         sa.Column("value", sa.Float(), nullable=False),
-        sa.Column("item", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("patient", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.PrimaryKeyConstraint("pk", "param", "value", "item", "patient"),
-        sqlite_with_rowid=False,
     )
+    op.create_index("index_number_pk", "index_number", ["pk", "param"], unique=False)
     op.create_index("index_number_value", "index_number", ["param", "value", "pk"], unique=False)
     op.create_table(
         "index_quantity",
-        sa.Column("pk", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("param", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("pk", sa.BigInteger(), nullable=False),
+        sa.Column("param", sa.SmallInteger(), nullable=False),
+        sa.Column("item", sa.SmallInteger(), nullable=False),
+        sa.Column("patient", sa.BigInteger(), nullable=False),
         sa.Column("value", sa.Float(), nullable=False),
-        sa.Column("unit", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("system", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("item", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("patient", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.PrimaryKeyConstraint("pk", "param", "value", "unit", "system", "item", "patient"),
-        sqlite_with_rowid=False,
+        sa.Column("unit", sa.BigInteger(), nullable=False),
+        sa.Column("system", sa.BigInteger(), nullable=False),
     )
+    op.create_index("index_quantity_pk", "index_quantity", ["pk", "param"], unique=False)
     op.create_index("index_quantity_value", "index_quantity", ["param", "value", "pk"], unique=False)
     op.create_table(
         "index_reference",
-        sa.Column("pk", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("param", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("target", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("target_type", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("item", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("patient", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.PrimaryKeyConstraint("pk", "param", "target", "target_type", "item", "patient"),
-        sqlite_with_rowid=False,
+        sa.Column("pk", sa.BigInteger(), nullable=False),
+        sa.Column("param", sa.SmallInteger(), nullable=False),
+        sa.Column("item", sa.SmallInteger(), nullable=False),
+        sa.Column("patient", sa.BigInteger(), nullable=False),
+        sa.Column("target", sa.BigInteger(), nullable=False),
+        sa.Column("target_type", sa.SmallInteger(), nullable=False),
     )
+    op.create_index("index_reference_pk", "index_reference", ["pk", "param"], unique=False)
     op.create_index("index_reference_target", "index_reference", ["param", "target", "pk"], unique=False)
     op.create_table(
         "index_string",
-        sa.Column("pk", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("param", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("value", _BYTEWISE, nullable=False),
-        sa.Column("exact", _BYTEWISE, nullable=False),
-        sa.Column("item", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("patient", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.PrimaryKeyConstraint("pk", "param", "value", "exact", "item", "patient"),
-        sqlite_with_rowid=False,
+        sa.Column("pk", sa.BigInteger(), nullable=False),
+        sa.Column("param", sa.SmallInteger(), nullable=False),
+        sa.Column("item", sa.SmallInteger(), nullable=False),
+        sa.Column("patient", sa.BigInteger(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("exact", sa.Text(), nullable=False),
     )
+    op.create_index("index_string_pk", "index_string", ["pk", "param"], unique=False)
     op.create_index("index_string_value", "index_string", ["param", "value", "pk"], unique=False)
     op.create_table(
         "index_token",
-        sa.Column("pk", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("param", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("value", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("system", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("item", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("patient", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.PrimaryKeyConstraint("pk", "param", "value", "system", "item", "patient"),
-        sqlite_with_rowid=False,
+        sa.Column("pk", sa.BigInteger(), nullable=False),
+        sa.Column("param", sa.SmallInteger(), nullable=False),
+        sa.Column("item", sa.SmallInteger(), nullable=False),
+        sa.Column("patient", sa.BigInteger(), nullable=False),
+        sa.Column("value", sa.BigInteger(), nullable=False),
+        sa.Column("system", sa.BigInteger(), nullable=False),
     )
     op.create_index(
         "index_token_patient",
@@ -273,17 +266,17 @@ def upgrade() -> None:
         sqlite_where=sa.text("patient <> 0 AND patient <> pk"),
         postgresql_where=sa.text("patient <> 0 AND patient <> pk"),
     )
+    op.create_index("index_token_pk", "index_token", ["pk", "param"], unique=False)
     op.create_index("index_token_value", "index_token", ["param", "value", "pk"], unique=False)
     op.create_table(
         "index_uri",
-        sa.Column("pk", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("param", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("value", _BYTEWISE, nullable=False),
-        sa.Column("item", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("patient", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.PrimaryKeyConstraint("pk", "param", "value", "item", "patient"),
-        sqlite_with_rowid=False,
+        sa.Column("pk", sa.BigInteger(), nullable=False),
+        sa.Column("param", sa.SmallInteger(), nullable=False),
+        sa.Column("item", sa.SmallInteger(), nullable=False),
+        sa.Column("patient", sa.BigInteger(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
     )
+    op.create_index("index_uri_pk", "index_uri", ["pk", "param"], unique=False)
     op.create_index("index_uri_value", "index_uri", ["param", "value", "pk"], unique=False)
     op.create_table(
         "invitation",
@@ -475,18 +468,25 @@ def downgrade() -> None:
     op.drop_index("invitation_person", table_name="invitation")
     op.drop_table("invitation")
     op.drop_index("index_uri_value", table_name="index_uri")
+    op.drop_index("index_uri_pk", table_name="index_uri")
     op.drop_table("index_uri")
     op.drop_index("index_token_value", table_name="index_token")
+    op.drop_index("index_token_pk", table_name="index_token")
     op.drop_index("index_token_patient", table_name="index_token")
     op.drop_table("index_token")
     op.drop_index("index_string_value", table_name="index_string")
+    op.drop_index("index_string_pk", table_name="index_string")
     op.drop_table("index_string")
     op.drop_index("index_reference_target", table_name="index_reference")
+    op.drop_index("index_reference_pk", table_name="index_reference")
     op.drop_table("index_reference")
     op.drop_index("index_quantity_value", table_name="index_quantity")
+    op.drop_index("index_quantity_pk", table_name="index_quantity")
     op.drop_table("index_quantity")
     op.drop_index("index_number_value", table_name="index_number")
+    op.drop_index("index_number_pk", table_name="index_number")
     op.drop_table("index_number")
+    op.drop_index("index_date_pk", table_name="index_date")
     op.drop_index("index_date_low", table_name="index_date")
     op.drop_index("index_date_high", table_name="index_date")
     op.drop_table("index_date")
