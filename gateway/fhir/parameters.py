@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from urllib.parse import parse_qsl, urlencode
+from functools import lru_cache
+from urllib.parse import quote_plus, unquote_plus
 
 from gateway.fhir.errors import BadRequest
 
@@ -22,12 +23,13 @@ def pairs_of(query: bytes) -> Pairs:
     """
     if not query:
         return []
+    if query.count(b"&") >= MAX_PARAMETERS:
+        raise BadRequest(f"A request has at most {MAX_PARAMETERS} parameters.")
     try:
-        return parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS)
+        parts = (part.partition("=") for part in query.decode("ascii").split("&") if part)
+        return [(_decoded(name), _decoded(value)) for name, _, value in parts]
     except UnicodeError:
         raise BadRequest("Parameters must be percent-encoded UTF-8.") from None
-    except ValueError:
-        raise BadRequest(f"A request has at most {MAX_PARAMETERS} parameters.") from None
 
 
 def value_of(pairs: Iterable[tuple[str, str]], name: str) -> str | None:
@@ -58,7 +60,18 @@ def refuse_unknown(pairs: Iterable[tuple[str, str]], known: frozenset[str], *, s
 def link(base_url: str, path: str, pairs: Sequence[tuple[str, str]]) -> str:
     """An absolute URL of this server; built from the configured base, never from a request's Host."""
     url = f"{base_url}/{path}" if path else base_url
-    return f"{url}?{urlencode(pairs, safe=':,$/')}" if pairs else url
+    return f"{url}?{'&'.join(f'{_encoded(name)}={_encoded(value)}' for name, value in pairs)}" if pairs else url
+
+
+def _decoded(text: str) -> str:
+    if "%" not in text and "+" not in text:
+        return text
+    return unquote_plus(text, errors="strict")
+
+
+@lru_cache(maxsize=4096)
+def _encoded(text: str) -> str:
+    return quote_plus(text, safe=":,$/")
 
 
 def _listed(names: Iterable[str]) -> str:

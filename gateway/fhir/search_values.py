@@ -55,6 +55,8 @@ class Surroundings:
 
 def split(text: str, separator: str) -> list[str]:
     """The parts of a text at each separator that is not escaped; the parts keep their escapes."""
+    if "\\" not in text:
+        return text.split(separator)
     parts, start, position = [], 0, 0
     while position < len(text):
         if text[position] == "\\":
@@ -67,7 +69,7 @@ def split(text: str, separator: str) -> list[str]:
 
 
 def unescaped(text: str) -> str:
-    return _ESCAPED.sub(r"\1", text)
+    return _ESCAPED.sub(r"\1", text) if "\\" in text else text
 
 
 def value_of(parameter: Parameter, text: str, surroundings: Surroundings) -> Value:
