@@ -55,9 +55,9 @@ class _Probe:
         return (
             row.patient in resource.patients
             and row.actor in self.request.named
-            and row.purposes & bits([self.request.purpose])
+            and row.purposes & bits([self.request.purpose]) != 0
             and row.type in (0, self.type)
-            and row.categories & bits([resource.category])
+            and row.categories & bits([resource.category]) != 0
             and (row.code == 0 or row.code in self.codes)
             and resource.confidentiality <= row.max_confidentiality
             and (row.label_mask == 0 or (resource.labels != 0 and resource.labels & ~row.label_mask == 0))

@@ -49,6 +49,11 @@ def compile_truth(text: str) -> Truth:
     return _with_context(truth) if "%context" in text else truth
 
 
+def compile_truth_of(tree: Tree) -> Truth:
+    """The same of an expression that was read already; Unsupported."""
+    return _truth(tree)
+
+
 def _with_context(inner: Truth) -> Truth:
     return lambda focus, around: inner(focus, replace(around, context=focus[0]))
 

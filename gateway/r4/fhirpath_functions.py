@@ -108,6 +108,7 @@ def _resolve(items: Items) -> Items:
 
 COLLECTION_FUNCTIONS: dict[str, Callable[..., Items]] = {
     "&": _concatenate,
+    "[]": lambda items, index: items[index[0] : index[0] + 1],
     "+": _plus,
     "|": lambda left, right: _unique(left + right),
     "children": lambda items: [child for item in items for child in values.children(item)],

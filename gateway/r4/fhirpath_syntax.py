@@ -64,7 +64,7 @@ Tree = Literal | Name | Variable | Member | Call | Binary | TypeTest
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>[0-9]+(?:\.[0-9]+)?)|(?P<string>'(?:[^'\\]|\\.)*')|(?P<quoted>`[^`]+`)"
     r"|(?P<name>[$A-Za-z_][A-Za-z0-9_]*)|(?P<variable>%[A-Za-z]+)"
-    r"|(?P<symbol><=|>=|!=|[=<>|+\-&.,()]))"
+    r"|(?P<symbol><=|>=|!=|[=<>|+\-&.,()\[\]]))"
 )
 _LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"implies"}),
@@ -133,8 +133,11 @@ class _Reader:
 
     def path(self) -> Tree:
         tree = self.term()
-        while self.peek() == ".":
-            self.take()
+        while self.peek() in (".", "["):
+            if self.take()[1] == "[":
+                tree = Call(tree, "[]", (self.level(0),))
+                self.expect("]")
+                continue
             name = self.take()[1].strip("`")
             tree = Call(tree, name, self.arguments()) if self.peek() == "(" else Member(tree, name)
         return tree

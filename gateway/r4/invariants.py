@@ -10,8 +10,12 @@ from typing import Any
 
 import orjson
 
+from gateway.r4.code_remarks import BY_HAND as OF_CODES
+from gateway.r4.code_remarks import binding_truth, extensible_bindings
 from gateway.r4.contained import is_resolved
+from gateway.r4.definition_rules import BY_HAND as OF_DEFINITIONS
 from gateway.r4.definitions import Slot, rows, structures
+from gateway.r4.element_ids import are_distinct
 from gateway.r4.fhirpath import compile_truth
 from gateway.r4.fhirpath_logic import Surroundings, Truth
 from gateway.r4.fhirpath_values import Items, has_member
@@ -21,8 +25,8 @@ from gateway.r4.primitives import PRIMITIVES
 # ele-1 is part of the structure; dom-3 needs everything inside and is in contained.py; one reading of a narrative,
 # at txt-1, answers for txt-2 as well.
 ELSEWHERE = frozenset({"ele-1", "dom-3", "txt-2"})
-# What the quick way through schema.py and contained.py accepts breaks none of these.
-HELD_BEFORE = frozenset({"ext-1", "dom-2", "dom-4", "dom-5"})
+# What the quick way through schema.py, contained.py, codes.py and element_ids.py accepts breaks none of these.
+HELD_BEFORE = frozenset({"ext-1", "dom-2", "dom-4", "dom-5", "bb-code", "bb-id"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class Rule:
     says             what the rule asks, in a sentence; empty when its expression must do
     accepts_unknown  an answer that cannot be given (dates of other precision) counts as kept; for all other
                      rules only a plain yes does
+    marker           without this in its JSON text no resource breaks the rule; empty: it is always asked
     """
 
     key: str
@@ -43,6 +48,7 @@ class Rule:
     says: str
     accepts_unknown: bool
     truth: Truth
+    marker: str = ""
 
     def holds(self, focus: Items, around: Surroundings) -> bool:
         answer = self.truth(focus, around)
@@ -59,6 +65,23 @@ def load_rules() -> list[Rule]:
     return official + [_rule(row) for row in rows("added-rules.csv")]
 
 
+def extensible_rules() -> list[Rule]:
+    """One for each extensible binding: warnings, as a binding of this strength leaves room (R4 section 4.1.5)."""
+    return [
+        Rule(
+            key="bb-binding",
+            context=path,
+            severity="warning",
+            is_best_practice=False,
+            expression="(code_remarks.py)",
+            says=f"No code is in {url}, which is to be used where it has a code that fits.",
+            accepts_unknown=False,
+            truth=binding_truth(url),
+        )
+        for path, url in extensible_bindings().items()
+    ]
+
+
 def _rule(row: dict[str, str]) -> Rule:
     expression = row["expression"]
     return Rule(
@@ -70,6 +93,7 @@ def _rule(row: dict[str, str]) -> Rule:
         says=row["says"],
         accepts_unknown=row["when_unknown"] == "pass",
         truth=_BY_HAND[row["key"]] if row["key"] in _BY_HAND else compile_truth(expression),
+        marker=row.get("marker", ""),
     )
 
 
@@ -91,7 +115,14 @@ def _codings_of(node: dict[str, Any]) -> set[bytes]:
     return {orjson.dumps(coding, option=orjson.OPT_SORT_KEYS) for coding in codings}
 
 
+def _has_own_ids(focus: Items, around: Surroundings) -> bool:
+    return are_distinct(focus[0])
+
+
 _BY_HAND: dict[str, Truth] = {
+    **OF_CODES,
+    **OF_DEFINITIONS,
+    "bb-id": _has_own_ids,
     "txt-1": _is_safe_narrative,
     "ref-1": is_resolved,
     "obs-7": _has_own_component_codes,

@@ -103,10 +103,12 @@ def stored_form(text: str, resource: Mapping[str, object], logical_id: str) -> t
 
 
 def says_the_same(one: str, other: str) -> bool:
-    """Whether two objects have the same members, written alike and in the same order; blanks between them do not count."""
-    return one == other or [one[m.start : m.end] for m in members(one)] == [
-        other[m.start : m.end] for m in members(other)
-    ]
+    """Whether two objects have the same members, written alike, in the same order; blanks between them do not count."""
+    return one == other or _written_members(one) == _written_members(other)
+
+
+def _written_members(text: str) -> list[str]:
+    return [text[member.start : member.end] for member in members(text)]
 
 
 def replace_strings(text: str, replacements: Mapping[str, str]) -> str:

@@ -35,6 +35,16 @@ _URI = (
 _BASE64 = r"(?:[0-9A-Za-z+/]{4})*(?:[0-9A-Za-z+/]{4}|[0-9A-Za-z+/]{3}=|[0-9A-Za-z+/]{2}==)"
 _STRING = r"[\t\n\r ]*[^\u0000-\u0020][^\u0000-\u0008\u000b\u000c\u000e-\u001f]*"
 
+# Elements of HTML that run or load something, wherever a careless page shows a text (as in narrative.py).
+_ACTIVE = r"<(?:script|iframe|object|embed)[\s/>\\]"
+RUNS = re.compile(_ACTIVE, re.IGNORECASE)
+_RUNS_IN_JSON = re.compile(_ACTIVE.encode(), re.IGNORECASE)
+
+
+def may_run(printed: bytes) -> bool:
+    """Whether JSON text may hold such an element; a quick look that may say yes too often."""
+    return b"<" in printed and _RUNS_IN_JSON.search(printed) is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Primitive:

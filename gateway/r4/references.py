@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from gateway.r4.definitions import TYPES
 
 ID = r"[A-Za-z0-9.-]{1,64}"
+ABSOLUTE = "[A-Za-z][A-Za-z0-9+.-]*:"
+"""The start of an absolute URI."""
 _TYPE = "|".join(sorted(TYPES, key=len, reverse=True))
 _RELATIVE = re.compile(rf"({_TYPE})/{ID}(?:/_history/{ID})?(?:#{ID})?")
 _CONDITIONAL = re.compile(rf"({_TYPE})\?[^\s#]+")
 _ABSOLUTE = re.compile(rf"https?://[^\s?#]+/({_TYPE})/{ID}(?:/_history/{ID})?(?:#{ID})?")
 _LOCAL = re.compile(rf"#(?:{ID})?")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
+_SCHEME = re.compile(rf"{ABSOLUTE}\S+")
+_OF_HL7 = re.compile(rf"http://hl7\.org/fhir/({_TYPE})/[^/]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +38,9 @@ def read_reference(text: str) -> Target | None:
         if match := form.fullmatch(text):
             return Target(match[1])
     return Target() if _SCHEME.fullmatch(text) else None
+
+
+def type_of_canonical(url: str) -> str:
+    """The type that a canonical URL of HL7 shows (http://hl7.org/fhir/ValueSet/x); empty for every other URL."""
+    match = _OF_HL7.match(url)
+    return match[1] if match else ""

@@ -12,11 +12,13 @@ import jsonschema_rs
 
 from gateway.r4.definitions import TYPES, Element, Slot, Structure, structures
 from gateway.r4.primitives import MAX_STRING_LENGTH, PRIMITIVES, Primitive
-from gateway.r4.references import ID
+from gateway.r4.references import ABSOLUTE, ID
 from gateway.r4.value_sets import ValueSet, value_sets
 
 Schema = dict[str, Any]
 
+# An extension of anything but an extension: its url stands alone.
+_OUTER = "Extension:outer"
 # A choice of more types is exclusive by the number of properties, or left to the walk.
 _WIDE_CHOICE = 20
 # These structures hold one wide choice (and a given number of other elements) and nothing else.
@@ -42,6 +44,7 @@ def compile_schema() -> jsonschema_rs.Draft4Validator:
 
 def _definitions() -> Schema:
     definitions: Schema = {f"primitive:{p.name}": _primitive(p) for p in PRIMITIVES.values()}
+    definitions[_OUTER] = {"allOf": [_ref("Extension"), {"properties": {"url": {"pattern": f"^{ABSOLUTE}"}}}]}
     definitions |= {f"codes:{vs.name}": _code(vs) for vs in value_sets().values()}
     definitions |= {f"concept:{vs.name}": _concept(vs) for vs in value_sets().values()}
     for structure in structures().values():
@@ -49,6 +52,8 @@ def _definitions() -> Schema:
         for slot in structure.slots.values():
             if slot.type == "Reference":
                 definitions.setdefault(_reference_name(slot.targets), _reference(slot.targets))
+            if slot.type == "canonical" and slot.targets:
+                definitions.setdefault(_canonical_name(slot.targets), _canonical(slot.targets))
     return definitions
 
 
@@ -68,8 +73,10 @@ def _primitive(primitive: Primitive) -> Schema:
 
 
 def _code(value_set: ValueSet) -> Schema:
+    if value_set.usual:
+        return {"type": "string", "pattern": f"^(?:{value_set.usual})$"}
     if value_set.pattern:
-        return {"type": "string", "pattern": f"^(?:{value_set.pattern})$"}
+        return {"not": {}}
     return {"enum": sorted(value_set.codes)}
 
 
@@ -102,10 +109,22 @@ def _reference(targets: tuple[str, ...]) -> Schema:
     return {"allOf": [_ref("Reference"), narrowed]}
 
 
+def _canonical_name(targets: tuple[str, ...]) -> str:
+    return "canonical:" + ",".join(targets)
+
+
+def _canonical(targets: tuple[str, ...]) -> Schema:
+    """A canonical that names no type below the address of HL7, or one of those allowed."""
+    named = {"pattern": f"^http://hl7\\.org/fhir/(?:{'|'.join(targets)})/"}
+    return {
+        "allOf": [_ref("primitive:canonical"), {"anyOf": [{"not": {"pattern": "^http://hl7\\.org/fhir/[A-Z]"}}, named]}]
+    }
+
+
 def _structure(structure: Structure) -> Schema:
     properties: Schema = {}
     for slot in structure.slots.values():
-        if (schema := _slot(slot)) is not None:
+        if (schema := _slot(slot, structure.name)) is not None:
             properties[slot.key] = schema
     if structure.name in TYPES:
         properties["resourceType"] = {"enum": [structure.name]}
@@ -121,13 +140,13 @@ def _structure(structure: Structure) -> Schema:
     }
 
 
-def _slot(slot: Slot) -> Schema | None:
-    """The schema of one JSON key; None for what only the walk decides."""
+def _slot(slot: Slot, owner: str) -> Schema | None:
+    """The schema of one JSON key of a structure; None for what only the walk decides."""
     if slot.is_shadow and slot.element.is_many:
         return None
     if len(slot.element.types) > _WIDE_CHOICE and (slot.is_shadow or slot.element.path not in _WIDE):
         return None
-    single = _single(slot)
+    single = _ref(_OUTER) if slot.type == "Extension" and owner != "Extension" else _single(slot)
     return {"type": "array", "items": single, "minItems": 1} if slot.element.is_many else single
 
 
@@ -136,7 +155,9 @@ def _single(slot: Slot) -> Schema:
     if slot.is_shadow:
         return _ref("Element")
     if slot.type in PRIMITIVES:
-        form = _ref("primitive:" + slot.type)
+        form = _ref(
+            _canonical_name(slot.targets) if slot.type == "canonical" and slot.targets else "primitive:" + slot.type
+        )
         if not value_set:
             return form
         codes = _ref("codes:" + value_set)

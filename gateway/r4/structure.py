@@ -10,15 +10,18 @@ from dataclasses import dataclass, field
 
 from gateway.r4.definitions import TYPES, Element, Slot, Structure, structures
 from gateway.r4.issues import Issue
-from gateway.r4.primitives import PRIMITIVES, has_format, has_json_type, is_too_long
-from gateway.r4.references import read_reference
+from gateway.r4.primitives import PRIMITIVES, RUNS, has_format, has_json_type, is_too_long
+from gateway.r4.references import ABSOLUTE, read_reference, type_of_canonical
 from gateway.r4.value_sets import ValueSet, value_sets
 
 Node = dict[str, object]
 _RESOURCES = frozenset(TYPES)
 _LINKS = frozenset({"canonical", "uri", "url"})
 _CODINGS = frozenset({"CodeableConcept", "Coding"})
+# Short texts that many programs print as they are. What people say in their own words is kept, whatever it holds.
+_LABELS = frozenset({"HumanName", "Address", "ContactPoint", "Identifier", "Coding"})
 _SD = "http://hl7.org/fhir/StructureDefinition/"
+_ABSOLUTE = re.compile(ABSOLUTE)
 _NAME = re.compile(r"_?[A-Za-z][A-Za-z0-9]{0,63}")
 MOST_ISSUES = 100
 """More would not help anybody, and a hostile body could ask for millions."""
@@ -58,6 +61,8 @@ def check_structure(node: Node, type_name: str, path: str, walk: Walk) -> None:
         slot = structure.slots.get(key)
         if slot is not None:
             _check_slot(value, node, slot, f"{path}.{slot.element.label}", walk)
+            if slot.type == "Extension" and type_name != "Extension":
+                _check_extension_urls(value, f"{path}.{slot.element.label}", walk)
         elif key != "resourceType" or type_name not in _RESOURCES:
             _refuse_unknown(key, structure, path, walk)
     for element in structure.elements:
@@ -92,6 +97,14 @@ def _check_array(value: object, node: Node, slot: Slot, path: str, walk: Walk) -
             _check_value(item, slot, f"{path}[{index}]", slot.is_shadow and is_alone, walk)
         elif partner is None or partner[index] is None:
             walk.refuse("structure", f"{path}[{index}]", "null is allowed only beside an extension.")
+
+
+def _check_extension_urls(value: object, path: str, walk: Walk) -> None:
+    """Only extensions of extensions have urls that are relative, to the one around them."""
+    for index, extension in enumerate(value if isinstance(value, list) else ()):
+        url = extension.get("url") if isinstance(extension, dict) else None
+        if isinstance(url, str) and not _ABSOLUTE.match(url):
+            walk.refuse("value", f"{path}[{index}].url", "The url of an extension must be absolute.")
 
 
 def _partner(node: Node, slot: Slot) -> list[object] | None:
@@ -143,8 +156,16 @@ def _check_primitive(value: object, slot: Slot, path: str, walk: Walk) -> None:
         walk.refuse("value", path, f"This is not {primitive.says} ({slot.type}).")
     elif isinstance(value, str):
         _check_bound_code(value, slot, path, walk)
+        _check_text(value, slot, path, walk)
         if value.startswith("#") and (slot.type in _LINKS or slot.element.path == "Reference.reference"):
             walk.local.append((path, value))
+
+
+def _check_text(value: str, slot: Slot, path: str, walk: Walk) -> None:
+    if slot.type == "string" and slot.element.path.partition(".")[0] in _LABELS and RUNS.search(value):
+        walk.refuse("value", path, "A name or label must not hold markup that runs or loads something.")
+    if slot.type == "canonical" and slot.targets and (found := type_of_canonical(value)) not in ("", *slot.targets):
+        walk.refuse("structure", path, f"{found} is not allowed here; allowed: {', '.join(slot.targets)}.")
 
 
 def _check_bound_code(value: str, slot: Slot, path: str, walk: Walk) -> None:

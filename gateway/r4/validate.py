@@ -4,29 +4,53 @@ The common answer, yes, comes from one compiled schema and the invariants behind
 and explained, by walking the resource.
 """
 
+from functools import cache
 from itertools import islice
 from typing import Any
 
 import orjson
 
+from gateway.r4.bundle_links import bundle_issues
+from gateway.r4.codes import are_plainly_possible
 from gateway.r4.contained import contained_issues, is_plainly_linked
 from gateway.r4.definitions import is_resource_type
+from gateway.r4.element_ids import are_plainly_distinct
 from gateway.r4.fhirpath_logic import Surroundings
-from gateway.r4.invariants import HELD_BEFORE, Rule, Visit, Visitors, broken, holds, load_rules
+from gateway.r4.invariants import (
+    HELD_BEFORE,
+    Rule,
+    Visit,
+    Visitor,
+    Visitors,
+    broken,
+    extensible_rules,
+    holds,
+    load_rules,
+)
 from gateway.r4.issues import Issue
 from gateway.r4.narrative import narrative_problem
+from gateway.r4.primitives import may_run
 from gateway.r4.schema import compile_schema
 from gateway.r4.structure import MOST_ISSUES, Walk, check_structure
+from gateway.r4.terminology import specification
+
+# Rules of ours about codes, and the kind of their findings.
+_CODES = dict.fromkeys(("bb-code", "bb-known", "bb-form", "bb-unit", "bb-binding"), "code-invalid")
 
 
 class Validator:
     """The rules of R4, compiled once; keeps nothing of what it judges."""
 
     def __init__(self) -> None:
+        # Read now, so that the first request does not wait for it.
+        specification()
         self._schema = compile_schema()
-        rules = [rule for rule in load_rules() if rule.refuses]
+        loaded = load_rules()
+        rules = [rule for rule in loaded if rule.refuses]
         self._visitors = Visitors(rules)
-        remaining = [rule for rule in rules if rule.key not in HELD_BEFORE]
+        self._mild = Visitors([rule for rule in loaded if not rule.refuses] + extensible_rules())
+        self._markers = sorted({rule.marker.encode() for rule in rules if rule.marker})
+        remaining = [rule for rule in rules if rule.key not in HELD_BEFORE and not rule.marker]
         self._remaining = Visitors(remaining)
         self._remaining_outside_extensions = Visitors(remaining, in_extensions=False)
 
@@ -43,17 +67,56 @@ class Validator:
             return [issue]
         return [] if self._is_plainly_valid(resource) else self._explain(resource)[:MOST_ISSUES]
 
+    def remarks(self, resource: dict[str, Any]) -> list[Issue]:
+        """
+        What does not make a resource invalid and is worth knowing: warnings, at most MOST_ISSUES.
+
+        resource  one in which `validate` found nothing; those inside it are looked at too
+
+        Best practice, extensible bindings, displays, retired codes. Slower than validate; not for the write path.
+        """
+        walk = Walk()
+        self._remark(Surroundings.of(resource), resource["resourceType"], walk)
+        return walk.issues[:MOST_ISSUES]
+
+    def _remark(self, around: Surroundings, path: str, walk: Walk) -> None:
+        own = Walk()
+        resource = around.resource
+        check_structure(resource, resource["resourceType"], path, own)
+        found = broken(self._mild.of(resource["resourceType"]), resource, path, around)
+        walk.issues += [_broken_issue(*each) for each in islice(found, MOST_ISSUES)]
+        for place, inner in own.nested:
+            if walk.is_full or _type_issue(inner, None):
+                return
+            is_contained = place.startswith(f"{path}.contained[")
+            self._remark(around.inside(inner) if is_contained else Surroundings.of(inner), place, walk)
+
     def _is_plainly_valid(self, resource: dict[str, Any], container: Surroundings | None = None) -> bool:
         """Yes is certain; no means that it takes a closer look. container: of a contained resource."""
         name = resource["resourceType"]
         if not self._fits_schema(name, resource):
             return False
+        shell = _shell(resource)
+        printed = _printed(shell)
+        if not printed or may_run(printed):
+            return False
+        if not (are_plainly_possible(printed, shell) and are_plainly_distinct(printed, shell)):
+            return False
         around = container.inside(resource) if container else Surroundings.of(resource)
-        visit = Visit(around, self._accepts)
-        visitors = self._remaining if _has_extensions(resource) else self._remaining_outside_extensions
-        if not holds(visitors.of(name), resource, visit):
+        if not holds(self._rules_for(name, printed), resource, Visit(around, self._accepts)):
+            return False
+        if name == "Bundle" and any(bundle_issues(resource, "")):
             return False
         return "contained" not in resource or (container is None and self._has_plain_contained(resource, around))
+
+    def _rules_for(self, name: str, printed: bytes) -> Visitor:
+        """What is left to ask about a resource with this JSON text."""
+        for marker in self._markers:
+            if marker in printed:
+                return self._visitors.of(name)
+        # Resources inside these have extensions of their own.
+        has_extensions = name in ("Bundle", "Parameters") or b'xtension":[' in printed
+        return (self._remaining if has_extensions else self._remaining_outside_extensions).of(name)
 
     def _fits_schema(self, name: str, resource: dict[str, Any]) -> bool:
         try:
@@ -85,6 +148,8 @@ class Validator:
         if not own.issues:
             found = broken(self._visitors.of(name), resource, path, around)
             own.issues = [_broken_issue(*each) for each in islice(found, MOST_ISSUES)]
+            if name == "Bundle":
+                own.issues += bundle_issues(resource, path)
         for place, inner in own.nested:
             if not own.is_full:
                 is_contained = place.startswith(f"{path}.contained[")
@@ -104,14 +169,19 @@ class Validator:
             self._look_closer(Surroundings.of(inner), place, walk)
 
 
-def _has_extensions(resource: dict[str, Any]) -> bool:
-    """Whether to look for rules inside extensions; yes also where it is not worth finding out."""
-    if resource["resourceType"] in ("Bundle", "Parameters"):
-        return True
+def _shell(resource: dict[str, Any]) -> dict[str, Any]:
+    """A Bundle without its entries, which are judged on their own; any other resource as it is."""
+    if resource["resourceType"] != "Bundle":
+        return resource
+    return {key: value for key, value in resource.items() if key != "entry"}
+
+
+def _printed(resource: dict[str, Any]) -> bytes:
+    """The compact JSON of a resource, empty where it cannot be written."""
     try:
-        return b'xtension":[' in orjson.dumps(resource)
+        return orjson.dumps(resource)
     except orjson.JSONEncodeError:  # a number beyond 64 bits, which only other readers let through
-        return True
+        return b""
 
 
 def _type_issue(resource: Any, type: str | None, path: str = "") -> Issue | None:
@@ -133,4 +203,10 @@ def _broken_issue(rule: Rule, path: str, node: Any) -> Issue:
         text = narrative_problem(node) or rule.key
     else:
         text = f"{rule.key}: {rule.says or 'this does not hold: ' + rule.expression}"
-    return Issue("error", "invariant", path, text)
+    return Issue("error" if rule.refuses else "warning", _CODES.get(rule.key, "invariant"), path, text)
+
+
+@cache
+def validator() -> Validator:
+    """The one of this process; compiling it takes half a second."""
+    return Validator()

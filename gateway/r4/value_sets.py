@@ -1,12 +1,17 @@
 """Value sets of required bindings and of maximum value sets (FHIR R4 terminologies, section 4.1.5)."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 
 from gateway.r4.definitions import rows
+from gateway.r4.languages import is_language_tag, usual_tags
+from gateway.r4.ucum import is_unit
 
 _PREFIX = "http://hl7.org/fhir/ValueSet/"
+# Open code systems whose codes a registry or a grammar decides.
+_JUDGES: dict[str, Callable[[str], bool]] = {"all-languages": is_language_tag, "ucum-units": is_unit}
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +21,14 @@ class ValueSet:
 
     by_system  the codes of each code system; empty for an open one
     pattern    a regular expression for an open one; empty otherwise
+    usual      a pattern of codes that are members for certain; empty where only has_code can tell
     """
 
     name: str
     by_system: dict[str, frozenset[str]] = field(default_factory=dict)
     pattern: str = ""
     system: str = ""
+    usual: str = ""
 
     @property
     def url(self) -> str:
@@ -36,7 +43,8 @@ class ValueSet:
         if not isinstance(code, str):
             return False
         if self.pattern:
-            return re.fullmatch(self.pattern, code) is not None
+            judge = _JUDGES.get(self.name)
+            return re.fullmatch(self.pattern, code) is not None and (judge is None or judge(code))
         return any(code in codes for codes in self.by_system.values())
 
     def has_coding(self, system: object, code: object) -> bool:
@@ -57,7 +65,18 @@ def value_sets() -> dict[str, ValueSet]:
         for name, systems in codes.items()
     }
     opened = {
-        row["value_set"]: ValueSet(row["value_set"], pattern=row["pattern"], system=row["system"])
+        row["value_set"]: ValueSet(
+            row["value_set"],
+            pattern=row["pattern"],
+            system=row["system"],
+            usual=_usual(row["value_set"], row["pattern"]),
+        )
         for row in rows("open-value-sets.csv")
     }
     return closed | opened
+
+
+def _usual(name: str, pattern: str) -> str:
+    if name == "all-languages":
+        return usual_tags()
+    return "" if name in _JUDGES else pattern

@@ -19,7 +19,7 @@ needs_r4 = pytest.mark.skipif(not EXAMPLES.exists(), reason="the R4 examples are
 
 
 @cache
-def _members(archive: Path) -> dict[str, bytes]:
+def members_of(archive: Path) -> dict[str, bytes]:
     with tarfile.open(archive) as tar:
         files = ((member.name, tar.extractfile(member)) for member in tar if member.isfile())
         return {name.removeprefix("./"): file.read() for name, file in files if file is not None}
@@ -27,17 +27,17 @@ def _members(archive: Path) -> dict[str, bytes]:
 
 def example_texts() -> dict[str, bytes]:
     """Every official example of the shared half, by Type/file name."""
-    return {name: text for name, text in _members(EXAMPLES).items() if name.endswith(".json")}
+    return {name: text for name, text in members_of(EXAMPLES).items() if name.endswith(".json")}
 
 
 def example(name: str) -> Any:
     """One official example, fresh: Patient-mom."""
-    return json.loads(_members(EXAMPLES)[f"{name.partition('-')[0]}/{name}.json"])
+    return json.loads(members_of(EXAMPLES)[f"{name.partition('-')[0]}/{name}.json"])
 
 
 def validator_cases() -> list[dict[str, Any]]:
     """The manifest of the validator cases, each with the text of its file."""
-    members = _members(VALIDATOR_CASES)
+    members = members_of(VALIDATOR_CASES)
     manifest: list[dict[str, Any]] = json.loads(members["manifest.json"])
     return [{**case, "text": members[case["file"]]} for case in manifest]
 

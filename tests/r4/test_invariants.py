@@ -10,6 +10,8 @@ import orjson
 from fhirpathpy.models import models
 from official import example_texts, needs_r4
 
+from gateway.r4.code_remarks import BY_HAND as OF_CODES
+from gateway.r4.definition_rules import BY_HAND as OF_DEFINITIONS
 from gateway.r4.definitions import rows
 from gateway.r4.fhirpath_logic import Surroundings
 from gateway.r4.fhirpath_values import Items
@@ -22,7 +24,7 @@ JUDGED_IN = {
     "txt-2": "narrative.py, in the same reading as txt-1",
 }
 # Questions the other engine cannot be asked: it lacks the function, or the rule is not an expression.
-NOT_ASKED = {"txt-1", "ref-1", "bb-size", "ctm-1"}
+NOT_ASKED = {"txt-1", "ref-1", "bb-size", "ctm-1", "bb-id", *OF_CODES, *OF_DEFINITIONS}
 # The engines differ in these, and why ours is kept.
 _PART = "matches() of the other engine is content with a part of the text"
 DIFFERS = dict.fromkeys(("cmd-0", "cpb-0", "nsd-0", "opd-0", "sdf-0"), _PART) | {
