@@ -11,8 +11,11 @@ import pytest
 
 from gateway.settings import Settings
 from gateway.store import migrations
-from gateway.store.sqlite import Database
+from gateway.store.sqlite import SQLiteDatabase
 from gateway.store.store import Store
+from tests.postgresql import postgresql_url, server
+
+__all__ = ["postgresql_url", "server"]
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -23,7 +26,15 @@ def pytest_configure() -> None:
 
 
 # Settings of the test run itself, not of a gateway.
-_SWITCHES = {"BACKBRIDGE_FUZZ", "BACKBRIDGE_BENCH_MB", "BACKBRIDGE_DECISIONS", "BACKBRIDGE_REQUESTS"}
+_SWITCHES = {
+    "BACKBRIDGE_FUZZ",
+    "BACKBRIDGE_BENCH_MB",
+    "BACKBRIDGE_DECISIONS",
+    "BACKBRIDGE_REQUESTS",
+    "BACKBRIDGE_FAULT_OPERATIONS",
+    "BACKBRIDGE_FAKETIME",
+    "BACKBRIDGE_MIGRATION_ROWS",
+}
 
 
 @pytest.fixture(scope="session")
@@ -48,24 +59,24 @@ def settings(tmp_path: Path) -> Settings:
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of an empty database of the newest schema, migrated once and copied for each test."""
     path = tmp_path_factory.mktemp("template") / "empty.sqlite"
-    database = Database(path)
+    database = SQLiteDatabase(path)
     migrations.upgrade(database)
     database.close()
     return path
 
 
 @pytest.fixture
-def database(settings: Settings, empty_database: Path) -> Iterator[Database]:
+def database(settings: Settings, empty_database: Path) -> Iterator[SQLiteDatabase]:
     """An empty database of the newest schema."""
     path = settings.home / "backbridge.sqlite"
     shutil.copy(empty_database, path)
-    database = Database(path)
+    database = SQLiteDatabase(path)
     yield database
     database.close()
 
 
 @pytest.fixture
-async def store(database: Database, settings: Settings, anyio_backend: str) -> AsyncIterator[Store]:
+async def store(database: SQLiteDatabase, settings: Settings, anyio_backend: str) -> AsyncIterator[Store]:
     """A running store."""
     store = Store(database, settings=settings)
     await store.start()

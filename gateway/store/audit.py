@@ -1,6 +1,6 @@
 """The audit of reads: who looked at whose data, on the disk before the answer leaves (or within a second, by setting).
 
-It has a file, a writer and an fsync of its own, so that a large transaction never holds a read back. What was read is
+It has a writer and an fsync of its own, so that a large transaction never holds a read back. What was read is
 never recorded, only whose it was and who asked (research consent-security 3).
 """
 
@@ -8,28 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sqlite3
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any, Protocol
 
 from gateway.access import AccessContext
 from gateway.r4.definitions import type_id
+from gateway.store.audit_rows import Row
 from gateway.store.errors import StorageFailed
 from gateway.store.group_commit import GroupCommit
-from gateway.store.sqlite import Database
 
-Row = tuple[int, str, str, str, int, str, str, str, int, str, int, str, int]
-
-_CREATE = """CREATE TABLE IF NOT EXISTS read_audit (
-    id INTEGER PRIMARY KEY, at BIGINT NOT NULL, agent TEXT NOT NULL, organization TEXT NOT NULL, client TEXT NOT NULL,
-    purpose SMALLINT NOT NULL, activity TEXT NOT NULL, request_id TEXT NOT NULL, interaction TEXT NOT NULL,
-    type SMALLINT NOT NULL, resource_id TEXT NOT NULL, patient BIGINT NOT NULL, origin TEXT NOT NULL,
-    bypass SMALLINT NOT NULL)"""
-_INDEX = "CREATE INDEX IF NOT EXISTS read_audit_patient ON read_audit (patient, at)"
-_COLUMNS = 13
-_CHUNK = 64
 _DELAY_SECONDS = 0.5
 
 
@@ -47,18 +35,27 @@ class Look:
     bypass: bool
 
 
+class AuditLog(Protocol):
+    """Where the rows are kept: a file of its own beside SQLite, a table of PostgreSQL."""
+
+    async def write(self, rows: Sequence[Row]) -> None:
+        """On the disk when it returns; StorageFailed where it cannot be."""
+        ...
+
+    async def looks(self, patient: int, limit: int) -> list[tuple[int | str, ...]]:
+        """The rows of `audit_rows.LOOKS` for a patient."""
+        ...
+
+    async def close(self) -> None: ...
+
+
 class ReadAudit:
     """Records reads; `settings.audit_reads` decides whether the answer waits for the disk."""
 
-    def __init__(self, path: Path, *, before_response: bool) -> None:
-        self._database = Database(path)
-        self._connection = self._database.connect(readonly=False)
-        self._connection.execute(_CREATE)
-        self._connection.execute(_INDEX)
-        self._reader = self._database.connect()
-        self._disk = ThreadPoolExecutor(1, thread_name_prefix="audit")
+    def __init__(self, log: AuditLog, *, before_response: bool) -> None:
+        self._log = log
         self._before_response = before_response
-        self._commits: GroupCommit[Sequence[Row], None] = GroupCommit(self._write, batch_max=512)
+        self._commits: GroupCommit[Sequence[Row], None] = GroupCommit(self._write, batch_max=512, name="read-audit")
         self._waiting: list[Row] = []
         self._is_failing = False
         self._flusher: asyncio.Task[None] | None = None
@@ -74,10 +71,7 @@ class ReadAudit:
                 await self._flusher
             await self._flush()
         await self._commits.stop()
-        self._disk.shutdown()
-        self._reader.close()
-        self._connection.close()
-        self._database.close()
+        await self._log.close()
 
     async def record(
         self,
@@ -101,16 +95,12 @@ class ReadAudit:
         else:
             self._waiting.extend(rows)
 
-    def looks(self, patient: int, limit: int = 200) -> list[Look]:
+    async def looks(self, patient: int, limit: int = 200) -> list[Look]:
         """The latest reads of this patient's data, newest first. The store decides who may ask."""
-        rows = self._reader.execute(
-            "SELECT at, agent, organization, client, purpose, interaction, type, bypass FROM read_audit"
-            " WHERE patient = ? ORDER BY at DESC, id DESC LIMIT ?",
-            (patient, limit),
-        )
+        found: list[Any] = await self._log.looks(patient, limit)
         return [
             Look(at, agent, organization, client, purpose, interaction, kind, bool(bypass))
-            for at, agent, organization, client, purpose, interaction, kind, bypass in rows
+            for at, agent, organization, client, purpose, interaction, kind, bypass in found
         ]
 
     async def _flush_regularly(self) -> None:
@@ -132,30 +122,5 @@ class ReadAudit:
             self._is_failing = False
 
     async def _write(self, batches: Sequence[Sequence[Row]]) -> Sequence[None]:
-        try:
-            await self._insert([row for batch in batches for row in batch])
-        except sqlite3.OperationalError:
-            raise StorageFailed from None
+        await self._log.write([row for batch in batches for row in batch])
         return [None] * len(batches)
-
-    async def _insert(self, rows: Sequence[Row]) -> None:
-        loop = asyncio.get_running_loop()
-        async with self._database.lock.held_by_loop(self._disk):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                for start in range(0, len(rows), _CHUNK):
-                    chunk = rows[start : start + _CHUNK]
-                    self._connection.execute(_insert(len(chunk)), [value for row in chunk for value in row])
-                await loop.run_in_executor(self._disk, self._connection.execute, "COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-
-
-def _insert(rows: int) -> str:
-    one = f"({','.join('?' * _COLUMNS)})"
-    return (
-        "INSERT INTO read_audit (at, agent, organization, client, purpose, activity, request_id, interaction, type,"
-        f" resource_id, patient, origin, bypass) VALUES {','.join([one] * rows)}"
-    )

@@ -20,10 +20,11 @@ Outcome = Literal["created", "updated", "unchanged", "deleted", "matched"]
 @dataclass(frozen=True, slots=True)
 class Create:
     """
-    resource   the parsed resource; `raw` is its JSON text as sent, from which the stored bytes are spliced
-    id         a fresh id of `identity.new_id`, where the caller needs it beforehand
-    condition  If-None-Exist: a match is answered instead of creating
-    alias      the `urn:uuid:` by which other changes of the same commit refer to this resource
+    resource       the parsed resource; `raw` is its JSON text as sent, from which the stored bytes are spliced
+    id             a fresh id of `identity.new_id`, where the caller needs it beforehand
+    condition      If-None-Exist: a match is answered instead of creating
+    alias          the `urn:uuid:` by which other changes of the same commit refer to this resource
+    refuses_match  the condition found nothing before: where it finds something now, VersionMismatch instead
     """
 
     type: str
@@ -32,11 +33,15 @@ class Create:
     id: str | None = None
     condition: Search | None = None
     alias: str | None = None
+    refuses_match: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """if_match is the version that must be current; None takes whatever is."""
+    """
+    if_match     the version that must be current; None takes whatever is
+    must_be_new  whatever is there already refuses it: AlreadyExists
+    """
 
     type: str
     id: str
@@ -44,6 +49,7 @@ class Update:
     raw: str
     if_match: int | None = None
     alias: str | None = None
+    must_be_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)

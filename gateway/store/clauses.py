@@ -14,6 +14,7 @@ from gateway.r4.extract import normalised
 from gateway.r4.identity import key_of
 from gateway.r4.search_parameters import Parameter
 from gateway.store import guard
+from gateway.store.dialect import SQLITE, Dialect
 from gateway.store.query import (
     Chain,
     Clause,
@@ -52,8 +53,9 @@ _AFTER_EVERY_TEXT = "\U0010ffff"
 class Statement:
     """Collects bound values while the text of one guarded statement grows."""
 
-    def __init__(self, context: AccessContext, now_us: int) -> None:
+    def __init__(self, context: AccessContext, now_us: int, dialect: Dialect = SQLITE) -> None:
         self.context = context
+        self.dialect = dialect
         self.bound: guard.Parameters = guard.parameters(context, now_us)
         self._aliases = 0
 
@@ -74,7 +76,11 @@ class Statement:
         scopes = self.context.scopes
         if not (scopes.permits(resource_type, "s") or scopes.permits(resource_type, "r")):
             return guard.NOTHING
-        return guard.visible(row, self.context)
+        return self.visible(row)
+
+    def visible(self, row: str, *, of: guard.Of = "current") -> str:
+        """The guard for reading a row, whatever its type."""
+        return guard.visible(row, self.context, of=of, partitioned=self.dialect.partitioned)
 
     def scoped(self, column: str) -> str:
         """The condition that the scopes cover rows whose type only the database knows."""
@@ -87,8 +93,10 @@ class Statement:
 class Builder(Statement):
     """A statement that can say clauses."""
 
-    def __init__(self, context: AccessContext, now_us: int, hash_token: Callable[[str], int]) -> None:
-        super().__init__(context, now_us)
+    def __init__(
+        self, context: AccessContext, now_us: int, hash_token: Callable[[str], int], dialect: Dialect = SQLITE
+    ) -> None:
+        super().__init__(context, now_us, dialect)
         self.hash_token = hash_token
 
     # -- one clause, as a condition on a row of Resource ---------------------------------------------------------
@@ -99,11 +107,15 @@ class Builder(Statement):
             case Match():
                 x = self.alias()
                 table = self._source(clause.parameter, x)
-                return f"EXISTS (SELECT 1 FROM {table} WHERE {x}.pk = {row}.pk AND {self._fits(clause, x)})"
+                # A resource has few values of a parameter; IS TRUE keeps planners from walking everybody's instead.
+                fits = f"{self._of(clause.parameter, x)} AND ({self._any_value(clause, x)}) IS TRUE"
+                own = self.dialect.own(x, row)
+                return self.dialect.probed(f"EXISTS (SELECT 1 FROM {table} WHERE {own} AND {fits})")
             case Missing():
                 x = self.alias()
                 table = self._source(clause.parameter, x)
-                found = f"EXISTS (SELECT 1 FROM {table} WHERE {x}.pk = {row}.pk AND {self._of(clause.parameter, x)})"
+                own = self.dialect.own(x, row)
+                found = f"EXISTS (SELECT 1 FROM {table} WHERE {own} AND {self._of(clause.parameter, x)})"
                 return f"NOT {found}" if clause.missing else found
             case Not():
                 return f"NOT {self.probe(clause.clause, row)}"
@@ -116,17 +128,17 @@ class Builder(Statement):
                 return _any(self._chain_probe(chained, kind, inner, row) for kind, inner in clause.alternatives)
             case Has():
                 t, x = self.alias(), self.alias()
-                return (
-                    f"EXISTS (SELECT 1 FROM index_reference {x} CROSS JOIN resource {t}"
+                return self.dialect.probed(
+                    f"EXISTS (SELECT 1 FROM index_reference {x} CROSS JOIN {self.dialect.source_beside(t, x)}"
                     f" WHERE {x}.param = {self.bind(clause.parameter.id)} AND {x}.target = {row}.pk"
                     f" AND {x}.target_type = {row}.type"
-                    f" AND {t}.pk = {x}.pk AND {self._live(t, clause.parameter.type)}"
+                    f" AND {self.dialect.own(t, x)} AND {self._live(t, clause.parameter.type)}"
                     f" AND {self.probe(clause.clause, t)})"
                 )
             case Compartment():
                 x = self.alias()
                 inside = (
-                    f"EXISTS (SELECT 1 FROM index_reference {x} WHERE {x}.pk = {row}.pk"
+                    f"EXISTS (SELECT 1 FROM index_reference {x} WHERE {self.dialect.own(x, row)}"
                     f" AND {self._in_compartment(clause, x)})"
                 )
                 return f"({inside} OR {row}.pk = {self._compartment_key(clause)})" if clause.includes_self else inside
@@ -135,15 +147,16 @@ class Builder(Statement):
         """
         A SELECT of the keys of the rows that may fit the clause, or None where no index can list them.
 
-        patients  keys of patients of whom every fitting row is known to name one: narrows the token index
+        patients  keys of patients of whom every fitting row is known to name one: narrows the token index, and where
+                  the tables are partitioned every index
         """
         match clause:
             case Match():
                 x = self.alias()
-                narrowed = ""
+                narrowed = self._in_partitions(x, patients)
                 if patients and clause.parameter.kind == "token" and resource_type != "Patient":
-                    keys = self.bind_all(patients)
-                    narrowed = f" AND {x}.patient IN ({keys}) AND {x}.patient <> 0 AND {x}.patient <> {x}.pk"
+                    people = self.bind_all(patients)
+                    narrowed = f" AND {x}.patient IN ({people}) AND {x}.patient <> 0 AND {x}.patient <> {x}.pk"
                 table = self._source(clause.parameter, x)
                 return f"SELECT {x}.pk FROM {table} WHERE {self._fits(clause, x)}{narrowed}"
             case Ids():
@@ -157,20 +170,28 @@ class Builder(Statement):
                 keys = self.gather(clause.clause, clause.parameter.type)
                 if keys is None:
                     return None
+                driven = self.dialect.driven(t, keys)
                 return (
-                    f"SELECT {x}.target FROM resource {t} CROSS JOIN index_reference {x} WHERE {t}.pk IN ({keys})"
-                    f" AND {x}.pk = {t}.pk AND {x}.param = {self.bind(clause.parameter.id)}"
+                    f"SELECT {x}.target FROM {self.dialect.source(t)} CROSS JOIN index_reference {x} WHERE {driven}"
+                    f" AND {self.dialect.own(x, t)} AND {x}.param = {self.bind(clause.parameter.id)}"
                     f" AND {x}.target_type = {self.bind(type_id(resource_type))}"
                     f" AND {self._live(t, clause.parameter.type)} AND {self.probe(clause.clause, t)}"
                 )
             case Compartment():
                 x = self.alias()
-                inside = f"SELECT {x}.pk FROM index_reference {x} WHERE {self._in_compartment(clause, x)}"
+                within = self._in_compartment(clause, x) + self._in_partitions(x, patients)
+                inside = f"SELECT {x}.pk FROM index_reference {x} WHERE {within}"
                 return f"{inside} UNION SELECT {self._compartment_key(clause)}" if clause.includes_self else inside
             case _:
                 return None
 
     # -- parts -----------------------------------------------------------------------------------------------------
+
+    def _in_partitions(self, x: str, patients: Sequence[int]) -> str:
+        # Each patient that a resource names has all its index rows.
+        if not (patients and self.dialect.partitioned):
+            return ""
+        return f" AND {x}.patient IN ({self.bind_all(patients)})"
 
     def _live(self, row: str, resource_type: str) -> str:
         kind = self.bind(type_id(resource_type))
@@ -178,10 +199,10 @@ class Builder(Statement):
 
     def _chain_probe(self, parameter: Parameter, kind: str, inner: Clause, row: str) -> str:
         t, x = self.alias(), self.alias()
-        return (
-            f"EXISTS (SELECT 1 FROM index_reference {x} CROSS JOIN resource {t}"
-            f" WHERE {x}.pk = {row}.pk AND {x}.param = {self.bind(parameter.id)}"
-            f" AND {t}.pk = {x}.target AND {x}.target_type = {t}.type"
+        return self.dialect.probed(
+            f"EXISTS (SELECT 1 FROM index_reference {x} CROSS JOIN {self.dialect.source(t)}"
+            f" WHERE {self.dialect.own(x, row)} AND {x}.param = {self.bind(parameter.id)}"
+            f" AND {self.dialect.at(t, f'= {x}.target')} AND {x}.target_type = {t}.type"
             f" AND {self._live(t, kind)} AND {self.probe(inner, t)})"
         )
 
@@ -190,8 +211,9 @@ class Builder(Statement):
         keys = self.gather(inner, kind)
         if keys is None:
             return None
+        driven = self.dialect.driven(t, keys)
         return (
-            f"SELECT {x}.pk FROM resource {t} CROSS JOIN index_reference {x} WHERE {t}.pk IN ({keys})"
+            f"SELECT {x}.pk FROM {self.dialect.source(t)} CROSS JOIN index_reference {x} WHERE {driven}"
             f" AND {x}.param = {self.bind(parameter.id)} AND {x}.target = {t}.pk AND {x}.target_type = {t}.type"
             f" AND {self._live(t, kind)} AND {self.probe(inner, t)}"
         )
@@ -220,11 +242,14 @@ class Builder(Statement):
         parts = [f"{x}.param = {self.bind(first.id)}"]
         for n, part in enumerate(others, start=1):
             y = f"{x}_{n}"
-            parts.append(f"{y}.pk = {x}.pk AND {y}.item = {x}.item AND {y}.param = {self.bind(part.id)}")
+            parts.append(f"{self.dialect.own(y, x)} AND {y}.item = {x}.item AND {y}.param = {self.bind(part.id)}")
         return " AND ".join(parts)
 
     def _fits(self, clause: Match, x: str) -> str:
-        return f"{self._of(clause.parameter, x)} AND {_any(self._value(value, x) for value in clause.values)}"
+        return f"{self._of(clause.parameter, x)} AND {self._any_value(clause, x)}"
+
+    def _any_value(self, clause: Match, x: str) -> str:
+        return _any(self._value(value, x) for value in clause.values)
 
     def _value(self, value: Value, x: str) -> str:
         match value:
@@ -287,7 +312,7 @@ def _any(conditions: Iterable[str]) -> str:
 
 
 def _values(bound: Iterable[str]) -> str:
-    return " UNION ALL ".join(f"SELECT {value}" for value in bound) or "SELECT NULL"
+    return " UNION ALL ".join(f"SELECT {value}" for value in bound) or "SELECT CAST(NULL AS BIGINT)"
 
 
 def _range(value: Period, low: str, high: str, bind: Callable[[int], str]) -> str:
@@ -304,9 +329,10 @@ def _range(value: Period, low: str, high: str, bind: Callable[[int], str]) -> st
         case Prefix.LT:
             return f"{low} < {start}"
         case Prefix.GE:
-            return f"({high} > {end} OR {within})"
+            # What follows already from the alternatives is said as well, for an index to begin at.
+            return f"({high} > {start} AND ({high} > {end} OR {within}) IS TRUE)"
         case Prefix.LE:
-            return f"({low} < {start} OR {within})"
+            return f"({low} < {end} AND ({low} < {start} OR {within}) IS TRUE)"
         case Prefix.SA:
             return f"{low} >= {end}"
         case Prefix.EB:

@@ -7,10 +7,13 @@ StoreError
 ├── Forbidden           the context may never do this, whatever the resource
 ├── IdNotAllowed        a client chose an id that it may not choose
 ├── VersionMismatch     If-Match names a version that is not the current one
+├── AlreadyExists       something is there, and the request asks that nothing is
 ├── SeveralMatches      a conditional interaction found more than one resource
 ├── CursorInvalid       a page link that this server did not write for this request
 ├── TooCostly           the query ran longer than the time limit
 ├── Busy                the queue is full, or the server is shutting down
+├── SignInMoved         who may sign in changed since this caller did: sign in afresh, ask again
+├── LeaseLost           the work was given to another worker meanwhile; nothing was written
 ├── UnsupportedConsent  a Consent that the compiler does not fully understand
 └── StorageFailed       the disk refused (full, read-only, failing)
 """
@@ -19,7 +22,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
 from gateway.r4.issues import Issue
+
+UNAVAILABLE = (OperationalError, PoolTimeout)
+"""What a session of `gateway.store.database` raises where the database cannot answer at present."""
 
 
 class StoreError(Exception):
@@ -49,6 +58,10 @@ class IdNotAllowed(StoreError):
 
 class VersionMismatch(StoreError):
     """The version in If-Match is not the current version."""
+
+
+class AlreadyExists(StoreError):
+    """The resource exists, and the request asks that it does not."""
 
 
 class SeveralMatches(StoreError):
@@ -81,3 +94,11 @@ class Invalid(StoreError):
 
 class UnsupportedConsent(Invalid):
     """The Consent says something this server cannot enforce, so it is not accepted."""
+
+
+class SignInMoved(StoreError):
+    """Sign in again: who may sign in has changed meanwhile."""
+
+
+class LeaseLost(StoreError):
+    """Another worker has taken this work over."""

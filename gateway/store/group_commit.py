@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from time import perf_counter
 from typing import Generic, TypeVar
 
+from gateway.observe.measures import BATCHES, WAITING
 from gateway.store.errors import Busy
 
 Item = TypeVar("Item")
@@ -33,7 +34,9 @@ class GroupCommit(Generic[Item, Result]):
         *,
         batch_max: int = 64,
         waiting_max: int = 4096,
+        name: str = "writes",
     ) -> None:
+        self._labels = (name,)
         self._write = write
         self._batch_max = batch_max
         self._waiting_max = waiting_max
@@ -54,6 +57,7 @@ class GroupCommit(Generic[Item, Result]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         self._waiting.append((item, future))
+        WAITING.series[self._labels] = len(self._waiting)
         if self._running is None or self._running.done():
             self._running = loop.create_task(self._run())
         # A client that hangs up does not undo what is already on its way to the disk.
@@ -64,6 +68,8 @@ class GroupCommit(Generic[Item, Result]):
         await asyncio.sleep(0)
         while self._waiting:
             batch, self._waiting = self._waiting[: self._batch_max], self._waiting[self._batch_max :]
+            WAITING.series[self._labels] = len(self._waiting)
+            BATCHES.observe(len(batch), *self._labels)
             await self._settle(batch)
 
     async def _settle(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:

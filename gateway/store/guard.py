@@ -29,16 +29,22 @@ INNER_CODES = OWN_CODES | {found["combo-code"].id for found in PARAMETERS.values
 Of = Literal["current", "past", "new"]
 
 
-def visible(row: str, context: AccessContext, action: int = READ, *, of: Of = "current") -> str:
+def visible(
+    row: str, context: AccessContext, action: int = READ, *, of: Of = "current", partitioned: bool = False
+) -> str:
     """
     The predicate over the fact columns of `row`: an alias of Resource (current), of History (past), or of a row that
     is about to be written (new; its codes are bound as `new_own_codes` and `new_inner_codes`: `,12,34,`).
 
     Bind it with `parameters(context, now)`.
+
+    partitioned  see `gateway.store.dialect.Dialect`
     """
     if context.bypass:
         return EVERYTHING
-    return _predicate(row, len(context.actors), len(context.named), action, context.patient is not None, of)
+    return _predicate(
+        row, len(context.actors), len(context.named), action, context.patient is not None, of, partitioned
+    )
 
 
 def parameters(context: AccessContext, now_us: int) -> Parameters:
@@ -56,10 +62,10 @@ def granted_patients(context: AccessContext) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _predicate(row: str, actors: int, named: int, action: int, confined: bool, of: Of) -> str:
+def _predicate(row: str, actors: int, named: int, action: int, confined: bool, of: Of, partitioned: bool) -> str:
     own = _list("guard_actor", actors)
-    one = _permits(f"{row}.patient", row, actors, named, action, of)
-    each = _permits("n.patient", row, actors, named, action, of)
+    one = _permits(f"{row}.patient", row, actors, named, action, of, partitioned)
+    each = _permits("n.patient", row, actors, named, action, of, partitioned)
     # What names no patient is open to all, or its author's; only its author may change it.
     unnamed = f"{row}.author IN ({own})" if action == WRITE else f"({row}.open = 1 OR {row}.author IN ({own}))"
     predicate = (
@@ -73,7 +79,7 @@ def _predicate(row: str, actors: int, named: int, action: int, confined: bool, o
     return predicate
 
 
-def _permits(patient: str, row: str, actors: int, named: int, action: int, of: Of) -> str:
+def _permits(patient: str, row: str, actors: int, named: int, action: int, of: Of, partitioned: bool) -> str:
     grant = (
         f"EXISTS (SELECT 1 FROM grant_row g WHERE g.patient = {patient}"
         f" AND g.actor IN ({_list('guard_actor', actors)}) AND (g.purposes & :guard_purposes) <> 0"
@@ -83,7 +89,7 @@ def _permits(patient: str, row: str, actors: int, named: int, action: int, of: O
         f" AND (g.label_mask = 0 OR ({row}.labels <> 0 AND ({row}.labels & ~g.label_mask) = 0))"
         f" AND g.data_from <= {row}.effective_from AND {row}.effective_to <= g.data_to"
         f" AND {_same_subject('g', row, action)}"
-        f" AND {_same_code('g', row, 'own', of)})"
+        f" AND {_same_code('g', row, 'own', of, partitioned)})"
     )
     deny = (
         f"EXISTS (SELECT 1 FROM deny_row d WHERE d.patient = {patient}"
@@ -94,7 +100,7 @@ def _permits(patient: str, row: str, actors: int, named: int, action: int, of: O
         f" AND (d.label_mask = 0 OR (d.label_mask & {row}.labels) <> 0)"
         f" AND d.data_from < {row}.effective_to AND {row}.effective_from < d.data_to"
         f" AND {_same_subject('d', row, action)}"
-        f" AND {_same_code('d', row, 'inner', of)})"
+        f" AND {_same_code('d', row, 'inner', of, partitioned)})"
     )
     return f"({grant} AND NOT {deny})"
 
@@ -109,7 +115,7 @@ def _same_subject(rule: str, row: str, action: int) -> str:
     )
 
 
-def _same_code(rule: str, row: str, which: Literal["own", "inner"], of: Of) -> str:
+def _same_code(rule: str, row: str, which: Literal["own", "inner"], of: Of, partitioned: bool) -> str:
     """Whether the version carries the rule's code; versions that are past or deleted have left the token index."""
     if of == "new":
         return f"({rule}.code = 0 OR :new_{which}_codes LIKE '%,' || CAST({rule}.code AS TEXT) || ',%')"
@@ -120,8 +126,9 @@ def _same_code(rule: str, row: str, which: Literal["own", "inner"], of: Of) -> s
     )
     if of == "past":
         return f"({rule}.code = 0 OR {past})"
+    same_partition = f" AND c.patient = {row}.patient" if partitioned else ""
     now = (
-        f"EXISTS (SELECT 1 FROM index_token c WHERE c.pk = {row}.pk"
+        f"EXISTS (SELECT 1 FROM index_token c WHERE c.pk = {row}.pk{same_partition}"
         f" AND c.param IN ({parameters}) AND c.value - c.system = {rule}.code)"
     )
     return f"({rule}.code = 0 OR {now} OR {past})"

@@ -33,7 +33,18 @@ def root_key(home: Path) -> bytes:
             pass
         finally:
             fresh.unlink()
+        for named in (folder, home):
+            sync_folder(named)
     return path.read_bytes()
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk: a file that was fsynced may still be without one after a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def derived(root: bytes, use: str) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import orjson
@@ -18,11 +17,12 @@ from gateway.r4.extract import Extractor, Index
 from gateway.r4.identity import is_server_id, key_of
 from gateway.r4.issues import Issue
 from gateway.r4.json_text import replace_strings, says_the_same, stored_form
-from gateway.r4.validate import Validator
+from gateway.r4.validate import validator
 from gateway.store import facts, registration
 from gateway.store.changes import DELETE, POST, PUT, Change, Create, Delete, Update, instant
 from gateway.store.errors import Forbidden, Invalid, UnsupportedConsent
 from gateway.store.query import Search
+from gateway.store.references import Target, targets
 from gateway.store.triggers import calls_for
 
 # Rendered from the audit tables when read; nobody writes them (architecture rule 7).
@@ -43,6 +43,9 @@ class Prepared:
     condition     If-None-Exist, searched again inside the transaction
     registers     for a Patient with a verified NHS number: how to find whoever has it already
     calls_for     kinds of work for the job child
+    targets       what it refers to on this server, where that must exist
+    refuses_match a match of the condition refuses the change instead of standing for it
+    must_be_new   so does a resource that is there under this id
     expected      for conditions of a transaction: the key that the match had when references were resolved, 0 for none
     """
 
@@ -58,10 +61,13 @@ class Prepared:
     if_match: int | None = None
     may_assign: bool = False
     condition: Search | None = None
+    refuses_match: bool = False
+    must_be_new: bool = False
     expected: int | None = None
     consent: CompiledConsent | None = None
     registers: registration.Registration | None = None
     calls_for: tuple[str, ...] = ()
+    targets: tuple[Target, ...] = ()
 
     def body(self, version: int, updated: int) -> bytes:
         stamp = f'"versionId":"{version}","lastUpdated":"{instant(updated)}"'
@@ -74,19 +80,16 @@ class Prepared:
         return says_the_same(stored.decode(), self.body(version, updated).decode())
 
 
-@cache
-def _validator() -> Validator:
-    """Compiling it takes a second, so a process does it once."""
-    return Validator()
-
-
 class Preparer:
     """Holds what is compiled once: the validator and the index extractor."""
 
-    def __init__(self, hash_token: Callable[[str], int], base_url: str) -> None:
-        self._validator = _validator()
+    def __init__(self, hash_token: Callable[[str], int], base_url: str, *, must_refer: bool = False) -> None:
+        """must_refer: the targets of literal references are gathered, to be checked."""
+        self._validator = validator()
         self._extractor = Extractor(hash_token, base_url)
         self._hash_token = hash_token
+        self._base_url = base_url
+        self._must_refer = must_refer
 
     def prepare(
         self, context: AccessContext, change: Change, logical_id: str, references: Mapping[str, str]
@@ -119,11 +122,14 @@ class Preparer:
         prepared.facts = facts.of(resource, resource_type, logical_id)
         prepared.index = self._extractor.rows(resource)
         prepared.calls_for = calls_for(resource)
+        if self._must_refer:
+            prepared.targets = targets(resource, self._base_url)
         if isinstance(change, Update):
-            prepared.method, prepared.if_match = PUT, change.if_match
+            prepared.method, prepared.if_match, prepared.must_be_new = PUT, change.if_match, change.must_be_new
             prepared.may_assign = _may_assign(context, logical_id)
         else:
             prepared.method, prepared.condition = POST, change.condition
+            prepared.refuses_match = change.refuses_match
             if resource_type == "Patient" and context.organization is not None:
                 prepared.registers = registration.of(resource)
         if resource_type == "Consent":

@@ -1,27 +1,49 @@
 """`backbridge reindex`: facts, index rows and consent rules, computed anew from stored bodies while the gateway runs.
 
-For when their one function changed. Each batch is one transaction under the writers' lock, so requests get their turn
-in between and a run that is interrupted can simply be started again.
+For when their one function changed. Each batch is one transaction that holds its resources still, so requests get their
+turn in between and a run that is interrupted can simply be started again.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from functools import partial
+from typing import Protocol, TypeVar
 
 import orjson
 
 from gateway.r4.definitions import type_name
+from gateway.store.connection import Connection
+from gateway.store.database import Database
 from gateway.store.errors import UnsupportedConsent
 from gateway.store.facts import COLUMNS
 from gateway.store.guard import INNER_CODES
+from gateway.store.postgresql.database import PostgreSQLDatabase
+from gateway.store.postgresql.transactions import PostgreSQLTransactions
 from gateway.store.prepare import Preparer
 from gateway.store.rows import Pending, permits
-from gateway.store.sqlite import Database
+from gateway.store.sqlite import SQLiteDatabase
 
 BATCH = 200
 
+Answer = TypeVar("Answer")
 Progress = Callable[[int, int], None]
+
+
+class Transactions(Protocol):
+    """Runs work in transactions, one after the other."""
+
+    def run(self, work: Callable[[Connection], Answer]) -> Answer: ...
+
+    def hold(self, connection: Connection, keys: Sequence[int]) -> None:
+        """Let nobody else write these resources until the transaction ends."""
+        ...
+
+    def flush(self, connection: Connection, pending: Pending) -> None: ...
+
+    def close(self) -> None: ...
 
 
 def reindex(database: Database, preparer: Preparer, progress: Progress) -> int:
@@ -30,42 +52,73 @@ def reindex(database: Database, preparer: Preparer, progress: Progress) -> int:
 
     progress  called after each batch with the number done and the number there were at the start
     """
-    connection = database.connect(readonly=False)
-    try:
-        total = connection.execute("SELECT count(*) FROM resource").fetchone()[0]
+    with closing(_transactions(database)) as transactions:
+        total = transactions.run(_count)
         done, last = 0, -1
-        while True:
-            with database.lock.held():
-                count, last = _batch(connection, preparer, last)
-            if not count:
-                return done
-            done += count
+        while keys := transactions.run(partial(_batch, preparer, transactions, last)):
+            done, last = done + len(keys), keys[-1]
             progress(done, total)
-    finally:
-        connection.close()
+        return done
 
 
-def _batch(connection: sqlite3.Connection, preparer: Preparer, after: int) -> tuple[int, int]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        rows = connection.execute(
-            "SELECT pk, version, created, deleted, author FROM resource WHERE pk > ? ORDER BY pk LIMIT ?",
-            (after, BATCH),
-        ).fetchall()
-        pending = Pending()
-        for pk, version, created, deleted, author in rows:
-            _resource(connection, preparer, pending, pk, version, created, bool(deleted), author)
-        for _ in pending.flush(connection):
+def _transactions(database: Database) -> Transactions:
+    if isinstance(database, PostgreSQLDatabase):
+        return PostgreSQLTransactions(database.conninfo)
+    assert isinstance(database, SQLiteDatabase), "a database is one of the two"
+    return _SQLiteTransactions(database)
+
+
+class _SQLiteTransactions:
+    """Each under the writers' lock, so that everything holds still."""
+
+    def __init__(self, database: SQLiteDatabase) -> None:
+        self._lock = database.lock
+        self._connection = database.connect(readonly=False)
+
+    def run(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        with self._lock.held():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                answer = work(self._connection)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+        return answer
+
+    def hold(self, connection: Connection, keys: Sequence[int]) -> None:
+        """The lock holds them all."""
+
+    def flush(self, connection: Connection, pending: Pending) -> None:
+        for _ in pending.flush(self._connection, in_thread=True):
             pass
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    return len(rows), rows[-1][0] if rows else after
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _count(connection: Connection) -> int:
+    count: int = connection.execute("SELECT count(*) FROM resource").fetchone()[0]
+    return count
+
+
+def _batch(preparer: Preparer, transactions: Transactions, after: int, connection: Connection) -> list[int]:
+    """Rewrite the next resources in the order of their keys; returns the keys."""
+    found = connection.execute("SELECT pk FROM resource WHERE pk > ? ORDER BY pk LIMIT ?", (after, BATCH))
+    keys = [row[0] for row in found]
+    transactions.hold(connection, keys)
+    pending = Pending()
+    for key in keys:
+        pk, version, created, deleted, author = connection.execute(
+            "SELECT pk, version, created, deleted, author FROM resource WHERE pk = ?", (key,)
+        ).fetchone()
+        _resource(connection, preparer, pending, pk, version, created, bool(deleted), author)
+    transactions.flush(connection, pending)
+    return keys
 
 
 def _resource(
-    connection: sqlite3.Connection,
+    connection: Connection,
     preparer: Preparer,
     pending: Pending,
     pk: int,

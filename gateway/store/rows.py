@@ -1,8 +1,4 @@
-"""Rows on their way into the tables: gathered for a whole group of requests, written by few large statements.
-
-A statement that carries many rows runs without the interpreter's lock; a statement for each row would hand the lock
-back and forth with the event loop and lose more time on that than on the disk.
-"""
+"""Rows gathered for a whole group of requests, and the statements that write them to SQLite."""
 
 from __future__ import annotations
 
@@ -74,6 +70,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }
 # Powers of two: any number of rows takes few statements, and few statements are ever prepared.
 _CHUNKS = (128, 64, 32, 16, 8, 4, 2, 1)
+_ROWS_A_STEP = 64
 _KEEP_CODES = (
     "INSERT OR IGNORE INTO past_code (pk, version, param, code) SELECT pk, ?, param, value - system FROM index_token"
     f" WHERE pk = ? AND param IN ({','.join(map(str, sorted(INNER_CODES)))})"
@@ -121,6 +118,10 @@ class Pending:
         self.rules_replaced.extend(other.rules_replaced)
         self.touched |= other.touched
 
+    def tables(self) -> Iterable[tuple[str, Sequence[Row]]]:
+        """The rows to be inserted, table by table."""
+        return self._rows.items()
+
     @property
     def rows(self) -> int:
         """How many rows wait."""
@@ -133,8 +134,8 @@ class Pending:
         ruled = {row[0] for table in ("grant_row", "deny_row") for row in self._rows.get(table, ())}
         return bool(ruled) if patients is None else not ruled.isdisjoint(patients)
 
-    def flush(self, connection: sqlite3.Connection) -> Generator[None, None, None]:
-        """Write everything, one statement a step."""
+    def flush(self, connection: sqlite3.Connection, *, in_thread: bool = False) -> Generator[None, None, None]:
+        """Write everything, a few rows a step; `in_thread` where the event loop runs beside it."""
         for pk, version in self.superseded:
             connection.execute(_KEEP_CODES, (version, pk))
         for pk in self.replaced:
@@ -145,7 +146,7 @@ class Pending:
             connection.execute("DELETE FROM grant_row WHERE source = ?", (source,))
             connection.execute("DELETE FROM deny_row WHERE source = ?", (source,))
         for table, rows in self._rows.items():
-            yield from inserting(connection, table, rows)
+            yield from (_by_statements if in_thread else _row_by_row)(connection, table, rows)
         for emptied in (self._rows, self.superseded, self.replaced, self.rules_replaced, self.touched):
             emptied.clear()
 
@@ -156,11 +157,21 @@ def permits(source: int, grants: Sequence[Grant]) -> list[Row]:
 
 
 def insert(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> None:
-    for _ in inserting(connection, table, rows):
-        pass
+    connection.executemany(_statement(table, 1), rows)
 
 
-def inserting(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> Generator[None, None, None]:
+def _row_by_row(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> Generator[None, None, None]:
+    """The quickest way for rows that come in tens, measured: three quarters of what one large statement takes."""
+    for start in range(0, len(rows), _ROWS_A_STEP):
+        connection.executemany(_statement(table, 1), rows[start : start + _ROWS_A_STEP])
+        yield
+
+
+def _by_statements(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> Generator[None, None, None]:
+    """
+    The quickest way beside the event loop: a large statement runs without the interpreter's lock; a statement for each
+    row would hand the lock back and forth.
+    """
     start = 0
     for size in _CHUNKS:
         while len(rows) - start >= size:

@@ -11,10 +11,18 @@ from sqlmodel import Session, text
 
 from consent.rows import Grant
 
+_HOLD = text(
+    "SELECT write_locks('{}', '{}', '{}', '{}', ARRAY(SELECT patient FROM grant_row WHERE source = :source"
+    " UNION SELECT unnest(CAST(:patients AS bigint[]))), CAST(0 AS smallint))"
+)
+
 
 def replace(session: Session, source: int, grants: Sequence[Grant]) -> None:
     """Let exactly these grants follow from the source, in force with the session's commit; none ends them all."""
     connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        # Whoever writes about these patients meanwhile does so under the rules of before or of after.
+        connection.execute(_HOLD, {"source": source, "patients": [grant.patient for grant in grants]})
     connection.execute(text("DELETE FROM grant_row WHERE source = :source"), {"source": source})
     if grants:
         columns = (*Grant._fields, "source", "n")

@@ -9,7 +9,6 @@ A search takes one of three shapes, which answer alike (tests/store/test_shapes.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -20,7 +19,10 @@ from gateway.r4.identity import key_of
 from gateway.store import guard
 from gateway.store.changes import PUT, SearchPage, Version
 from gateway.store.clauses import TABLES, Builder
+from gateway.store.connection import Connection
 from gateway.store.cursor import Cursors
+from gateway.store.dialect import SQLITE, Dialect
+from gateway.store.past_the_net import past_the_net
 from gateway.store.query import Clause, Compartment, Include, Match, Reference, Search, Sort
 from gateway.store.tables import FAR_FUTURE, FAR_PAST
 
@@ -31,8 +33,16 @@ SELECTIVE_KEYS = 2_000
 FEW_PATIENTS = 200
 INCLUDED_MAX = 5_000
 
-Row = tuple[int, int, str, int, int, bytes]
-_COLUMNS = "r.pk, r.type, r.id, r.version, r.updated, h.body"
+Row = tuple[int, int, str, int, int, bytes, int, int]
+_COLUMNS = "r.pk, r.type, r.id, r.version, r.updated, h.body, r.patient, r.patients"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The rows of Resource, as `r`, that a search is about: where they come from and what must be true of them."""
+
+    source: str
+    where: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +56,17 @@ class Found:
 class Searcher:
     """Runs searches on a connection that holds one snapshot."""
 
-    def __init__(self, hash_token: Callable[[str], int], cursors: Cursors, include_depth: int) -> None:
+    def __init__(
+        self, hash_token: Callable[[str], int], cursors: Cursors, include_depth: int, dialect: Dialect = SQLITE
+    ) -> None:
+        self.dialect = dialect
         self._hash_token = hash_token
         self._cursors = cursors
         self._include_depth = include_depth
 
     def search(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         context: AccessContext,
         search: Search,
         now_us: int,
@@ -61,28 +74,32 @@ class Searcher:
         shape: Shape = "auto",
     ) -> Found:
         """One page of matches with what it includes, the total where asked, and the cursor of the next page."""
-        builder = Builder(context, now_us, self._hash_token)
-        where = self._where(connection, builder, search, shape)
-        total = self._total(connection, builder, where) if search.total or search.count == 0 else None
+        builder = Builder(context, now_us, self._hash_token, self.dialect)
+        asked = self._asked(connection, builder, search, shape)
+        total = self._total(connection, builder, asked) if search.total or search.count == 0 else None
         if search.count == 0:
             return Found(SearchPage([], [], total, None), ())
         keys = _sort_keys(search.sort)
-        rows, places = self._page(connection, builder, search, where, keys)
+        rows, places = self._page(connection, builder, search, asked, keys)
         more = len(rows) > search.count
         rows = rows[: search.count]
         cursor = self._cursors.write(places[search.count - 1], _fingerprint(search), context) if more else None
         included = self._included(connection, context, search, rows, now_us)
         page = SearchPage([_version(row) for row in rows], [_version(row) for row in included], total, cursor)
-        return Found(page, patients_of(connection, [row[0] for row in (*rows, *included)]))
+        return Found(page, _whose(connection, (*rows, *included)))
+
+    def is_one_statement(self, search: Search) -> bool:
+        """Whether the page is all there is to answer: what comes before it only chooses how to ask."""
+        return search.count > 0 and not search.total and not search.includes
 
     def first(
-        self, connection: sqlite3.Connection, context: AccessContext, search: Search, now_us: int, limit: int
+        self, connection: Connection, context: AccessContext, search: Search, now_us: int, limit: int
     ) -> list[Version]:
         """The first matches, without paging or includes: what conditional interactions ask for."""
-        builder = Builder(context, now_us, self._hash_token)
-        where = self._where(connection, builder, search, "auto")
+        builder = Builder(context, now_us, self._hash_token, self.dialect)
+        asked = self._asked(connection, builder, search, "auto")
         rows = connection.execute(
-            f"SELECT {_COLUMNS} FROM resource r CROSS JOIN history h WHERE {where} AND h.seq = r.head"
+            f"SELECT {_COLUMNS} FROM {asked.source} CROSS JOIN history h WHERE {asked.where} AND {self._head}"
             f" ORDER BY r.pk LIMIT {int(limit)}",
             builder.bound,
         )
@@ -90,16 +107,39 @@ class Searcher:
 
     # -- the WHERE ---------------------------------------------------------------------------------------------------
 
-    def _where(self, connection: sqlite3.Connection, builder: Builder, search: Search, shape: Shape) -> str:
+    @property
+    def _head(self) -> str:
+        return self.dialect.head("h", "r")
+
+    def _asked(self, connection: Connection, builder: Builder, search: Search, shape: Shape) -> Asked:
         if len(search.types) != 1:
-            return f"({' OR '.join(self._of_type(builder, 'r.type', t, search.of_type(t)) for t in search.types)})"
+            return self._of_types(builder, search, shape)
         resource_type = search.types[0]
         clauses = search.of_type(resource_type)
         keys = self._driver(connection, builder, resource_type, clauses, shape)
         if keys is None:
-            return self._of_type(builder, "r.type", resource_type, clauses)
+            return Asked("resource r", self._of_type(builder, "r.type", resource_type, clauses))
         # The plus keeps the planner from preferring the index on type to the keys just chosen.
-        return f"r.pk IN ({keys}) AND {self._of_type(builder, '+r.type', resource_type, clauses)}"
+        return self._driven(keys, self._of_type(builder, "+r.type", resource_type, clauses))
+
+    def _driven(self, keys: str, where: str) -> Asked:
+        return Asked(self.dialect.source("r"), f"{self.dialect.driven('r', keys)} AND {where}")
+
+    def _of_types(self, builder: Builder, search: Search, shape: Shape) -> Asked:
+        """Several types; where all of them are asked for in one patient's compartment, that patient's data drive."""
+        compartments = {clause for clauses in search.where for clause in clauses if isinstance(clause, Compartment)}
+        of_patient = _about_patients(tuple(compartments)) if len(compartments) == len(search.types) else None
+        if of_patient is None or shape == "walk" or len({each.id for each in compartments}) > 1:
+            any_type = " OR ".join(self._of_type(builder, "r.type", t, search.of_type(t)) for t in search.types)
+            return Asked("resource r", f"({any_type})")
+        (patient,) = of_patient[1]
+        # Whatever is in the compartment names the patient.
+        keys = (
+            f"SELECT x.pk FROM resource x WHERE x.patient = {builder.bind(patient)}"
+            f" UNION SELECT n.pk FROM named_patient n WHERE n.patient = {builder.bind(patient)}"
+        )
+        either = " OR ".join(self._of_type(builder, "+r.type", t, search.of_type(t)) for t in search.types)
+        return self._driven(keys, f"({either})")
 
     def _of_type(self, builder: Builder, column: str, resource_type: str, clauses: Sequence[Clause]) -> str:
         conditions = [
@@ -113,7 +153,7 @@ class Searcher:
 
     def _driver(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         builder: Builder,
         resource_type: str,
         clauses: Sequence[Clause],
@@ -137,7 +177,7 @@ class Searcher:
 
     def _selective(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         builder: Builder,
         resource_type: str,
         clauses: Sequence[Clause],
@@ -153,19 +193,20 @@ class Searcher:
         best: tuple[int, str] | None = None
         for keys in candidates:
             bound = limit if best is None else best[0]
-            count = connection.execute(
-                f"SELECT count(*) FROM (SELECT 1 FROM ({keys}) LIMIT {bound})", builder.bound
-            ).fetchone()[0]
+            with past_the_net(connection, "count"):
+                count = connection.execute(
+                    f"SELECT count(*) FROM (SELECT 1 FROM ({keys}) k LIMIT {bound}) c", builder.bound
+                ).fetchone()[0]
             if count < bound:
                 best = (count, keys)
             if best is not None and best[0] <= 1:
                 break
         return best[1] if best else None
 
-    def _few_patients(self, connection: sqlite3.Connection, builder: Builder) -> bool:
+    def _few_patients(self, connection: Connection, builder: Builder) -> bool:
         count = connection.execute(
-            f"SELECT count(*) FROM (SELECT DISTINCT patient FROM ({guard.granted_patients(builder.context)})"
-            f" LIMIT {FEW_PATIENTS + 1})",
+            f"SELECT count(*) FROM (SELECT DISTINCT patient FROM ({guard.granted_patients(builder.context)}) g"
+            f" LIMIT {FEW_PATIENTS + 1}) c",
             builder.bound,
         ).fetchone()[0]
         return bool(count <= FEW_PATIENTS)
@@ -174,10 +215,10 @@ class Searcher:
 
     def _page(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         builder: Builder,
         search: Search,
-        where: str,
+        asked: Asked,
         keys: Sequence[Sort],
     ) -> tuple[list[Row], list[list[int | str | float]]]:
         expressions = [_sort_expression(builder, key) for key in keys]
@@ -189,23 +230,25 @@ class Searcher:
         selected = ", ".join(f"{expression} AS {name}" for expression, name in zip(expressions, names, strict=True))
         order = ", ".join(f"k{n} {'DESC' if key.descending else 'ASC'}" for n, key in enumerate(keys))
         inner = (
-            f"SELECT r.pk, r.type, r.id, r.version, r.updated, r.head, {selected} FROM resource r"
-            f" WHERE {where}{after} ORDER BY {order} LIMIT {search.count + 1}"
+            "SELECT r.pk, r.type, r.id, r.version, r.updated, r.head, r.patient, r.patients,"
+            f" {selected} FROM {asked.source}"
+            f" WHERE {asked.where}{after} ORDER BY {order} LIMIT {search.count + 1}"
         )
         rows = connection.execute(
             f"SELECT {_COLUMNS}, {', '.join('r.' + name for name in names)}"
-            f" FROM ({inner}) r CROSS JOIN history h ON h.seq = r.head ORDER BY {order}",
+            f" FROM ({inner}) r CROSS JOIN history h WHERE {self._head} ORDER BY {order}",
             builder.bound,
         ).fetchall()
-        return [row[:6] for row in rows], [list(row[6:]) for row in rows]
+        return [row[:8] for row in rows], [list(row[8:]) for row in rows]
 
-    def _total(self, connection: sqlite3.Connection, builder: Builder, where: str) -> int:
-        count: int = connection.execute(f"SELECT count(*) FROM resource r WHERE {where}", builder.bound).fetchone()[0]
+    def _total(self, connection: Connection, builder: Builder, asked: Asked) -> int:
+        counted = connection.execute(f"SELECT count(*) FROM {asked.source} WHERE {asked.where}", builder.bound)
+        count: int = counted.fetchone()[0]
         return count
 
     def _included(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         context: AccessContext,
         search: Search,
         matches: Sequence[Row],
@@ -231,34 +274,34 @@ class Searcher:
 
     def _follow(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         context: AccessContext,
         directive: Include,
         rows: Sequence[Row],
         now_us: int,
     ) -> list[Row]:
         """The rows that one directive adds to these."""
-        builder = Builder(context, now_us, self._hash_token)
+        builder = Builder(context, now_us, self._hash_token, self.dialect)
         if directive.reverse:
-            near, far = "target", "pk"
+            near, found, rows_from = "target", self.dialect.own("r", "x"), self.dialect.source_beside("r", "x")
             source = [row[0] for row in rows]
             kinds = builder.bind_all(sorted({row[1] for row in rows}))
             kind = f"x.target_type IN ({kinds}) AND r.type = {builder.bind(type_id(directive.source_type))}"
         else:
-            near, far = "pk", "target"
+            near, found, rows_from = "pk", self.dialect.at("r", "= x.target"), self.dialect.source("r")
             source = [row[0] for row in rows if type_name(row[1]) == directive.source_type]
             kind = "r.type = x.target_type"
         if not source:
             return []
-        conditions = [f"x.{near} IN ({builder.bind_all(source)})", f"r.pk = x.{far}", kind, "r.deleted = 0"]
+        conditions = [f"x.{near} IN ({builder.bind_all(source)})", found, kind, "r.deleted = 0"]
         if directive.parameter is not None:
             conditions.append(f"x.param = {builder.bind(directive.parameter.id)}")
         if directive.target is not None:
             conditions.append(f"x.target_type = {builder.bind(type_id(directive.target))}")
         return connection.execute(
-            f"SELECT DISTINCT {_COLUMNS} FROM index_reference x CROSS JOIN resource r CROSS JOIN history h"
-            f" WHERE {' AND '.join(conditions)} AND {builder.scoped('r.type')} AND {guard.visible('r', context)}"
-            " AND h.seq = r.head"
+            f"SELECT DISTINCT {_COLUMNS} FROM index_reference x CROSS JOIN {rows_from} CROSS JOIN history h"
+            f" WHERE {' AND '.join(conditions)} AND {builder.scoped('r.type')} AND {builder.visible('r')}"
+            f" AND {self._head}"
             f" ORDER BY r.pk LIMIT {INCLUDED_MAX}",
             builder.bound,
         ).fetchall()
@@ -302,7 +345,8 @@ def _sort_expression(builder: Builder, sort: Sort) -> str:
     best = "max" if sort.descending else "min"
     return (
         f"COALESCE((SELECT {best}({x}.{column}) FROM {TABLES[parameter.kind]} {x}"
-        f" WHERE {x}.pk = r.pk AND {x}.param = {builder.bind(parameter.id)}), {builder.bind(last)})"
+        # The plus keeps SQLite from looking for the least of all rows of the parameter instead of this row's.
+        f" WHERE {builder.dialect.own(x, 'r')} AND +{x}.param = {builder.bind(parameter.id)}), {builder.bind(last)})"
     )
 
 
@@ -326,7 +370,17 @@ def _version(row: Row) -> Version:
     return Version(type=type_name(row[1]), id=row[2], version=row[3], updated=row[4], method=PUT, body=row[5])
 
 
-def patients_of(connection: sqlite3.Connection, keys: Sequence[int]) -> tuple[int, ...]:
+def _whose(connection: Connection, rows: Sequence[Row]) -> tuple[int, ...]:
+    """The patients on a page. What a version names never changes, so the later question needs no snapshot."""
+    found = {row[6] for row in rows if row[7]}
+    for row in rows:
+        if row[7] > 1:
+            named = "SELECT patient FROM named_patient WHERE pk = ? AND version = ?"
+            found |= {each[0] for each in connection.execute(named, (row[0], row[3]))}
+    return tuple(found)
+
+
+def patients_of(connection: Connection, keys: Sequence[int]) -> tuple[int, ...]:
     """The patients that the current versions of these resources name."""
     if not keys:
         return ()

@@ -14,11 +14,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from gateway.access import AccessContext
+from gateway.store.connection import Connection
 from gateway.store.errors import TooCostly
-from gateway.store.sqlite import Database
+from gateway.store.sqlite import SQLiteDatabase
 
 Answer = TypeVar("Answer")
-Query = Callable[[sqlite3.Connection], Answer]
+Query = Callable[[Connection], Answer]
 
 # SQLite asks after so many instructions of its virtual machine: about half a millisecond on one of today's cores.
 _ASK_EVERY = 10_000
@@ -29,10 +31,10 @@ _THREADS = 4
 
 
 class _Budget:
-    """How often SQLite may still ask whether to go on before the query counts as long; starts full for each query."""
+    """How often SQLite may still ask whether to go on before the query counts as long."""
 
     def __init__(self) -> None:
-        self.left = QUICK_ANSWERS
+        self.left = UNLIMITED
 
     def is_spent(self) -> bool:
         self.left -= 1
@@ -42,7 +44,7 @@ class _Budget:
 class Snapshots:
     """Runs queries, each in one read transaction of its own."""
 
-    def __init__(self, database: Database, query_seconds: float) -> None:
+    def __init__(self, database: SQLiteDatabase, query_seconds: float) -> None:
         self._query_seconds = query_seconds
         self._quick = database.connect()
         self._budget = _Budget()
@@ -53,7 +55,7 @@ class Snapshots:
         for connection in self._slow:
             self._idle.put(connection)
 
-    def ask(self, statement: Query[Answer]) -> Answer:
+    async def ask(self, statement: Query[Answer], _: AccessContext | None = None, _now_us: int = 0) -> Answer:
         """
         The answer of a query of one quick statement, which is a snapshot by itself: a row by its key.
 
@@ -62,15 +64,28 @@ class Snapshots:
         self._budget.left = UNLIMITED
         return statement(self._quick)
 
-    async def run(self, query: Query[Answer]) -> Answer:
+    async def run(
+        self, query: Query[Answer], _: AccessContext | None = None, _now_us: int = 0, *, is_one: bool = False
+    ) -> Answer:
         """The query's answer; raises TooCostly where it takes longer than the time limit."""
-        self._budget.left = QUICK_ANSWERS
         try:
-            return _in_one_snapshot(self._quick, query)
+            return _in_one_snapshot(self._quick, self._quickly(query))
         except sqlite3.OperationalError as error:
             if not _interrupted(error):
                 raise
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._patiently, query)
+
+    def _quickly(self, query: Query[Answer]) -> Query[Answer]:
+        """The query with a budget of its own: what begins and ends its transaction must never be interrupted."""
+
+        def limited(connection: Connection) -> Answer:
+            self._budget.left = QUICK_ANSWERS
+            try:
+                return query(connection)
+            finally:
+                self._budget.left = UNLIMITED
+
+        return limited
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
@@ -99,7 +114,7 @@ class Snapshots:
             self._idle.put(connection)
 
 
-def _in_one_snapshot(connection: sqlite3.Connection, query: Query[Answer]) -> Answer:
+def _in_one_snapshot(connection: sqlite3.Connection, query: Callable[[sqlite3.Connection], Answer]) -> Answer:
     connection.execute("BEGIN")
     try:
         return query(connection)

@@ -14,13 +14,13 @@ import os
 import sqlite3
 import struct
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import IO
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlmodel import Session
 
 _EPOCH = struct.Struct("=Q")
@@ -128,7 +128,8 @@ class Epoch:
     def __init__(self, path: Path) -> None:
         with _open(path) as file:
             if os.fstat(file.fileno()).st_size < _EPOCH.size:
-                os.ftruncate(file.fileno(), _EPOCH.size)
+                # Written, so that its room on the disk is taken: touching a hole of a full disk ends the process.
+                os.pwrite(file.fileno(), b"\0", _EPOCH.size - 1)
             self._shared = mmap.mmap(file.fileno(), _EPOCH.size)
 
     @property
@@ -144,8 +145,11 @@ class Epoch:
         self._shared.close()
 
 
-class Database:
+class SQLiteDatabase:
     """One SQLite file and the ways to it: raw connections for the store, SQLModel sessions for administration."""
+
+    dialect = "sqlite"
+    answers_at_once = True
 
     def __init__(self, path: Path, *, synchronous: str = "FULL") -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -155,6 +159,8 @@ class Database:
         self.epoch = Epoch(path.with_name(path.name + ".epoch"))
         self._turn_on_log()
         self.engine = self._engine()
+        self._asking: sqlite3.Connection | None = None
+        self._one_asks = threading.Lock()
 
     def connect(self, *, readonly: bool = True) -> sqlite3.Connection:
         """A raw connection in autocommit mode; it may be used from any one thread at a time."""
@@ -168,12 +174,21 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """A session that holds the writers' lock; commits at the end, rolls back on an exception."""
-        with self.lock.held(), Session(self.engine, expire_on_commit=False) as session:
-            session.connection().exec_driver_sql("BEGIN IMMEDIATE")
+        """A session that holds the writers' lock and moves the epoch; rolls back on an exception."""
+        with self.lock.held(), self._transaction() as session:
             yield session
             session.commit()
             self.epoch.rise()
+
+    @contextmanager
+    def adding(self) -> Iterator[Session]:
+        """A session that holds the writers' lock and leaves the epoch alone; rolls back on an exception."""
+        with self.lock.held(), self._transaction() as session:
+            yield session
+            session.commit()
+
+    # Whoever writes a file writes alone.
+    working = adding
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -182,7 +197,34 @@ class Database:
             session.connection().exec_driver_sql("BEGIN")
             yield session
 
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        """A connection that holds the writers' lock, and on which each transaction locks the file as it begins."""
+        with self.lock.held(), self.engine.connect() as connection:
+            event.listen(connection, "begin", lambda began: began.exec_driver_sql("BEGIN IMMEDIATE"))
+            yield connection
+
+    def ask(self, sql: str, parameters: Mapping[str, object]) -> Sequence[sqlite3.Row]:
+        """The rows of one statement, on a connection of its own; safe from several threads."""
+        with self._one_asks:
+            if self._asking is None:
+                self._asking = self.connect()
+                self._asking.row_factory = sqlite3.Row
+            return self._asking.execute(sql, parameters).fetchall()
+
+    def epoch_number(self) -> int:
+        return self.epoch.number
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Session]:
+        with Session(self.engine, expire_on_commit=False) as session:
+            session.connection().exec_driver_sql("BEGIN IMMEDIATE")
+            yield session
+
     def close(self) -> None:
+        with self._one_asks:
+            if self._asking is not None:
+                self._asking.close()
         self.engine.dispose()
         self.lock.close()
         self.epoch.close()

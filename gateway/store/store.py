@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -11,20 +10,24 @@ from functools import partial
 
 from gateway.access import AccessContext
 from gateway.r4.identity import LOGICAL_ID, key_of, new_id
+from gateway.r4.questionnaire_lookup import unfit_answers
 from gateway.settings import Settings
 from gateway.store import reader, registration
 from gateway.store.audit import Look, ReadAudit
-from gateway.store.changes import Change, Committed, Create, HistoryPage, SearchPage, Version
+from gateway.store.changes import Change, Committed, Create, Delete, HistoryPage, SearchPage, Version
+from gateway.store.connection import Connection
 from gateway.store.cursor import Cursors
-from gateway.store.errors import Busy, Forbidden, NotFound, SeveralMatches, StoreError
-from gateway.store.group_commit import SLICE_SECONDS, GroupCommit
+from gateway.store.database import Database
+from gateway.store.definitions import definition
+from gateway.store.errors import Busy, Forbidden, Invalid, NotFound, SeveralMatches, SignInMoved, StoreError
+from gateway.store.group_commit import SLICE_SECONDS
 from gateway.store.keys import derived, root_key, token_hash
+from gateway.store.past_the_net import past_the_net
 from gateway.store.prepare import Prepared, Preparer
 from gateway.store.query import Search
 from gateway.store.search import Searcher, Shape, patients_of
-from gateway.store.snapshot import Snapshots
-from gateway.store.sqlite import Database
-from gateway.store.writer import Commit, Stale, Writer
+from gateway.store.staged import Commit, Stale
+from gateway.store.ways import dialect_of, ways_of
 
 _ATTEMPTS = 8
 # Outcomes that answer with what was stored before, and leave no row in the audit of writes.
@@ -46,17 +49,15 @@ class Store:
     def __init__(self, database: Database, *, settings: Settings, clock: Callable[[], int] = now_us) -> None:
         root = root_key(settings.home)
         self.clock = clock
-        self._database = database
         self._hash_token = token_hash(derived(root, "token index"))
         self._cursors = Cursors(derived(root, "page cursors"))
-        self._searcher = Searcher(self._hash_token, self._cursors, settings.max_chain_depth)
-        self._preparer = Preparer(self._hash_token, settings.fhir_base_url)
-        self._snapshots = Snapshots(database, settings.query_seconds)
-        self._writer = Writer(database, self._searcher, clock)
-        self._commits: GroupCommit[Commit, list[Committed]] = GroupCommit(self._writer.write)
-        self._audit = ReadAudit(
-            settings.home / "audit.sqlite", before_response=settings.audit_reads == "before-response"
-        )
+        self._dialect = dialect_of(database)
+        self._searcher = Searcher(self._hash_token, self._cursors, settings.max_chain_depth, self._dialect)
+        must_refer = settings.references == "existing"
+        self._preparer = Preparer(self._hash_token, settings.fhir_base_url, must_refer=must_refer)
+        ways = ways_of(database, settings, self._searcher, clock)
+        self._snapshots, self._commits = ways.reading, ways.writing
+        self._audit = ReadAudit(ways.log, before_response=settings.audit_reads == "before-response")
 
     async def start(self) -> None:
         self._audit.start()
@@ -66,7 +67,6 @@ class Store:
         await self._commits.stop()
         await self._audit.stop()
         self._snapshots.close()
-        self._writer.close()
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -77,7 +77,8 @@ class Store:
             "read",
             resource_type,
             logical_id,
-            lambda connection: reader.read(connection, context, resource_type, logical_id, now),
+            lambda connection: reader.read(connection, context, resource_type, logical_id, now, self._dialect),
+            now,
         )
         return found.version
 
@@ -88,7 +89,10 @@ class Store:
             "vread",
             resource_type,
             logical_id,
-            lambda connection: reader.vread(connection, context, resource_type, logical_id, version, now),
+            lambda connection: reader.vread(
+                connection, context, resource_type, logical_id, version, now, self._dialect
+            ),
+            now,
         )
         return found.version
 
@@ -102,12 +106,15 @@ class Store:
         count: int = 20,
         cursor: str | None = None,
         oldest_first: bool = False,
+        at: tuple[int, int] | None = None,
     ) -> HistoryPage:
-        """Versions in the order of commit, newest first unless asked otherwise."""
-        request = reader.HistoryRequest(type, id, since, count, cursor, oldest_first)
+        """Versions in the order of commit, newest first unless asked otherwise; see reader.HistoryRequest."""
+        request = reader.HistoryRequest(type, id, since, count, cursor, oldest_first, at)
         now = self.clock()
         page, patients = await self._snapshots.run(
-            lambda connection: reader.history(connection, context, request, self._cursors, now)
+            lambda connection: reader.history(connection, context, request, self._cursors, now, self._dialect),
+            context,
+            now,
         )
         await self._audit.record(context, "history", type, id or "", patients, now)
         return page
@@ -119,7 +126,10 @@ class Store:
         now = self.clock()
         asked = _only_counted(search) if count_only else search
         found = await self._snapshots.run(
-            lambda connection: self._searcher.search(connection, context, asked, now, shape=shape)
+            lambda connection: self._searcher.search(connection, context, asked, now, shape=shape),
+            context,
+            now,
+            is_one=self._searcher.is_one_statement(asked),
         )
         only = search.types[0] if len(search.types) == 1 else None
         await self._audit.record(context, "search", only, "", found.patients, now)
@@ -134,21 +144,24 @@ class Store:
     async def _found(self, context: AccessContext, search: Search, limit: int = 2) -> list[Version]:
         now = self.clock()
         return await self._snapshots.run(
-            lambda connection: self._searcher.first(connection, context, search, now, limit)
+            lambda connection: self._searcher.first(connection, context, search, now, limit),
+            context,
+            now,
+            is_one=True,
         )
 
     async def _record_shown(self, context: AccessContext, interaction: str, shown: Sequence[Version]) -> None:
         """Record what a condition or a write that changed nothing let the client see."""
         for version in shown:
             keys = [key_of(version.type, version.id)]
-            patients = await self._snapshots.run(partial(patients_of, keys=keys))
+            patients = await self._snapshots.run(partial(_whose, keys))
             await self._audit.record(context, interaction, version.type, version.id, patients, self.clock())
 
-    def looks(self, context: AccessContext, limit: int = 200) -> list[Look]:
+    async def looks(self, context: AccessContext, limit: int = 200) -> list[Look]:
         """Who read the data of the patient who asks, newest first. Forbidden for everybody else."""
         if context.subject is None:
             raise Forbidden("Who looked is told to the patient themself.")
-        return self._audit.looks(context.subject, limit)
+        return await self._audit.looks(context.subject, limit)
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
@@ -189,6 +202,7 @@ class Store:
         for number, (change, logical_id) in enumerate(zip(changes, ids, strict=True)):
             try:
                 item = self._preparer.prepare(context, change, logical_id, resolved)
+                await self._refuse_unfit_answers(context, change)
             except StoreError as refusal:
                 refusal.entry = number
                 raise
@@ -198,6 +212,21 @@ class Store:
                 await asyncio.sleep(0)
                 started = time.perf_counter()
         return prepared
+
+    async def _refuse_unfit_answers(self, context: AccessContext, change: Change) -> None:
+        """Raises Invalid where a QuestionnaireResponse does not fit its Questionnaire, if the writer may see that."""
+        if isinstance(change, Delete) or change.type != "QuestionnaireResponse":
+            return
+        look = partial(self._newest, context)
+        if issues := await unfit_answers(change.resource, partial(definition, look)):
+            raise Invalid(issues)
+
+    async def _newest(self, context: AccessContext, search: Search) -> Sequence[Version]:
+        now = self.clock()
+        found = await self._snapshots.run(
+            lambda connection: self._searcher.search(connection, context, search, now), context, now
+        )
+        return found.page.matches
 
     async def _match(self, context: AccessContext, change: Create, number: int, resolved: dict[str, str]) -> int:
         """The key of what a create of a transaction stands for already, 0 for nothing; its alias then means that."""
@@ -219,16 +248,25 @@ class Store:
         interaction: str,
         resource_type: str,
         logical_id: str,
-        query: Callable[[sqlite3.Connection], reader.Read],
+        query: Callable[[Connection], reader.Read],
+        now: int,
     ) -> reader.Read:
         """Run a read and record it: who asked is recorded whether or not there was something to see."""
         try:
-            found = self._snapshots.ask(query)
+            found = await self._snapshots.ask(query, context, now)
+        except SignInMoved:
+            raise
         except StoreError:
             await self._audit.record(context, interaction, resource_type, logical_id, (), self.clock())
             raise
         await self._audit.record(context, interaction, resource_type, logical_id, found.patients, self.clock())
         return found
+
+
+def _whose(keys: Sequence[int], connection: Connection) -> tuple[int, ...]:
+    """The patients of what a client was shown, which a feed may have been that may not read it."""
+    with past_the_net(connection, "audit"):
+        return patients_of(connection, keys)
 
 
 def _id_of(change: Change) -> str:

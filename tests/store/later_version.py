@@ -1,15 +1,17 @@
-"""A version of the schema after the newest, for tests of migrations: a table, a column with a default, an index."""
+"""Versions of the schema after the newest, for tests of migrations: a table and a column, then an index of its own."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from gateway.settings import Settings
 from gateway.store import migrations
-from gateway.store.database import Database, open_database
+from gateway.store.database import open_database
 
-NEXT = "9001"
-INDEX = "outbox_kind"
+NEWEST = "0001"
+TABLE, INDEX = "9001", "9002"
+INDEX_NAME = "outbox_kind"
 
 _VERSION = '''
 import os
@@ -21,8 +23,8 @@ from alembic import op
 
 from gateway.store.migrations.indexes import create_index, drop_index
 
-revision = "{next}"
-down_revision = "{newest}"
+revision = "{revision}"
+down_revision = "{previous}"
 
 
 def stop_here(name):
@@ -30,44 +32,52 @@ def stop_here(name):
     if os.environ.get("STOP_AT") == name:
         Path(os.environ["STOPPED"]).touch()
         time.sleep(600)
-
+'''
+_TABLE = """
 
 def upgrade():
     op.create_table("later", sa.Column("id", sa.Integer, primary_key=True))
-    stop_here("table")
+    stop_here("table made")
     op.add_column("outbox", sa.Column("later", sa.Integer, nullable=False, server_default="7"))
-    stop_here("column")
-    create_index("{index}", "outbox", ["kind"])
-    stop_here("index")
+    stop_here("column made")
 
 
 def downgrade():
-    drop_index("{index}", "outbox")
-    stop_here("no index")
     op.drop_column("outbox", "later")
-    stop_here("no column")
+    stop_here("column dropped")
     op.drop_table("later")
-'''
+    stop_here("table dropped")
+"""
+_INDEX = """
+
+def upgrade():
+    create_index("{name}", "outbox", ["kind"])
+    stop_here("index made")
+
+
+def downgrade():
+    drop_index("{name}", "outbox")
+    stop_here("index dropped")
+"""
 
 
 def written(folder: Path) -> tuple[Path, ...]:
-    """The folders of versions, the later one among them."""
+    """The folders of versions, the later ones among them."""
     folder.mkdir()
-    newest = sorted(path.name for path in migrations.VERSIONS[0].glob("[0-9]*.py"))[-1].partition("_")[0]
-    (folder / f"{NEXT}_later.py").write_text(_VERSION.format(next=NEXT, newest=newest, index=INDEX), "utf-8")
+    table = _VERSION.format(revision=TABLE, previous=NEWEST) + _TABLE
+    index = _VERSION.format(revision=INDEX, previous=TABLE) + _INDEX.format(name=INDEX_NAME)
+    (folder / f"{TABLE}_table.py").write_text(table, "utf-8")
+    (folder / f"{INDEX}_index.py").write_text(index, "utf-8")
     return (*migrations.VERSIONS, folder)
 
 
-def run(home: str, url: str, folder: str, to: str) -> None:
-    """What a process does that goes to a version; the way back where it is an earlier one."""
-    database: Database = open_database(Settings(home=Path(home), database_url=url))
-    versions = (*migrations.VERSIONS, Path(folder))
+def main(home: str, url: str, folder: str, to: str) -> None:
+    """Go to a version: forwards to the newest, else back."""
+    database = open_database(Settings(home=Path(home), database_url=url))
     step = migrations.upgrade if to == migrations.NEWEST else migrations.downgrade
-    step(database, to, versions=versions)
+    step(database, to, versions=(*migrations.VERSIONS, Path(folder)))
     database.close()
 
 
 if __name__ == "__main__":
-    import sys
-
-    run(*sys.argv[1:])
+    main(*sys.argv[1:])

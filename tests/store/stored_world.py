@@ -7,7 +7,6 @@ what the oracle of `consent.decide` needs to know is kept beside.
 from __future__ import annotations
 
 import random
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -24,12 +23,13 @@ from gateway.r4.identity import is_server_id, key_of
 from gateway.settings import Settings
 from gateway.store import rules
 from gateway.store.changes import Create
-from gateway.store.sqlite import Database
+from gateway.store.database import Database
 from gateway.store.store import Store
-from gateway.store.tables import FAR_FUTURE
+from gateway.store.tables import FAR_FUTURE, FAR_PAST
 from tests.consent import worlds
 from tests.consent.worlds import JSON, World
 from tests.store.actors import OPEN, create, delete, patient, update
+from tests.store.databases import Databases
 
 TEXT = {"text": "as drawn"}
 # What R4 requires besides what a rule may test.
@@ -104,18 +104,21 @@ class Clock:
 
 
 @asynccontextmanager
-async def opened(home: Path, empty: Path, clock: Clock, **options: Any) -> AsyncIterator[tuple[Store, Database]]:
-    """A running store in a folder of its own, made from an empty database file; fast, not durable."""
-    home.mkdir(parents=True)
-    shutil.copy(empty, home / "backbridge.sqlite")
-    async with running(home, clock, **options) as both:
+async def opened(
+    home: Path, databases: Databases, clock: Clock, **options: Any
+) -> AsyncIterator[tuple[Store, Database]]:
+    """A running store on an empty database, in a folder of its own."""
+    databases.create(home)
+    async with running(home, databases, clock, **options) as both:
         yield both
 
 
 @asynccontextmanager
-async def running(home: Path, clock: Clock, **options: Any) -> AsyncIterator[tuple[Store, Database]]:
+async def running(
+    home: Path, databases: Databases, clock: Clock, **options: Any
+) -> AsyncIterator[tuple[Store, Database]]:
     settings = Settings(home=home, audit_reads="within-1s", public_base_url="http://testserver", **options)
-    database = Database(home / "backbridge.sqlite", synchronous="OFF")
+    database = databases.open(home)
     store = Store(database, settings=settings, clock=clock)
     await store.start()
     try:
@@ -192,7 +195,7 @@ class StoredWorld:
         self._keep(body, logical_id, author, made.version.updated)
         if body["resourceType"] == "Patient" and author:
             key = key_of("Patient", logical_id)
-            self.relationships.append(Relationship(author, key, made.version.updated, FAR_FUTURE))
+            self.relationships.append(Relationship(author, key, FAR_PAST, FAR_FUTURE))
 
     async def consent(self, document: JSON) -> None:
         """Filed by the patient; then perhaps withdrawn, or deleted."""

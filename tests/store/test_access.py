@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +18,8 @@ from gateway.access import AccessContext, actor_key
 from gateway.people import care
 from gateway.r4.identity import key_of
 from gateway.store import rules
+from gateway.store.database import Database
 from gateway.store.errors import Forbidden, Gone, IdNotAllowed, Invalid, NotFound, StoreError
-from gateway.store.sqlite import Database
 from gateway.store.store import Store
 from gateway.store.tables import FAR_FUTURE
 from tests.consent import test_truth_table as table
@@ -39,6 +38,8 @@ from tests.store.actors import (
     search,
     update,
 )
+from tests.store.databases import Databases
+from tests.store.stored_rows import audit_rows, rows
 from tests.store.stored_world import Clock, completed, context_of, opened
 
 pytestmark = pytest.mark.anyio
@@ -55,11 +56,11 @@ def authors() -> dict[int, str]:
 
 @pytest.mark.parametrize("row", table.ROWS, ids=lambda row: row["who"])
 async def test_the_store_answers_every_cell_of_the_truth_table(
-    row: dict[str, str], tmp_path: Path, empty_database: Path
+    row: dict[str, str], tmp_path: Path, databases: Databases
 ) -> None:
     case, clock = table.CASES[row["who"]], Clock()
     clock.now = table.NOW - 10
-    async with opened(tmp_path / "home", empty_database, clock) as (store, database):
+    async with opened(tmp_path / "home", databases, clock) as (store, database):
         bodies = await stored_for(case, store, database)
         clock.now = table.NOW
         asked = Request(
@@ -300,16 +301,12 @@ async def test_a_patient_named_under_the_id_in_the_body_is_still_asked(store: St
 # -- the audit of reads --------------------------------------------------------------------------------------
 
 
-def audited(home: Path) -> list[tuple[Any, ...]]:
-    """(agent, interaction, patient) of every row that is in the file now, read through a connection of its own."""
-    connection = sqlite3.connect(home / "audit.sqlite")
-    try:
-        return list(connection.execute("SELECT agent, interaction, patient FROM read_audit ORDER BY id"))
-    finally:
-        connection.close()
+def audited(database: Database, home: Path) -> list[tuple[Any, ...]]:
+    """(agent, interaction, patient) of every row that is on record now, read through a connection of its own."""
+    return audit_rows(database, home, "SELECT agent, interaction, patient FROM read_audit ORDER BY id")
 
 
-async def test_every_read_is_on_record_before_its_answer(store: Store, tmp_path: Path) -> None:
+async def test_every_read_is_on_record_before_its_answer(store: Store, database: Database, tmp_path: Path) -> None:
     whose, other = await registered(store), await registered(store)
     key = key_of("Patient", whose)
     both = [key, key_of("Patient", other)]
@@ -333,28 +330,28 @@ async def test_every_read_is_on_record_before_its_answer(store: Store, tmp_path:
         (lambda: store.history(OPEN, type="Appointment"), "history", both),
     ]
     for read, interaction, patients in reads:
-        before = len(audited(tmp_path))
+        before = len(audited(database, tmp_path))
         await read()
-        new = audited(tmp_path)[before:]
+        new = audited(database, tmp_path)[before:]
         assert {row[1] for row in new} == {interaction}
         assert sorted(row[2] for row in new) == sorted(patients), interaction
 
 
-async def test_a_refused_read_is_on_record_too(store: Store, tmp_path: Path) -> None:
+async def test_a_refused_read_is_on_record_too(store: Store, database: Database, tmp_path: Path) -> None:
     whose = await registered(store)
     await store.commit(OPEN, [delete("Patient", whose)])
     for context, error in ((clinic(OTHER_CLINIC), NotFound), (clinic(), Gone)):
-        before = len(audited(tmp_path))
+        before = len(audited(database, tmp_path))
         with pytest.raises(error):
             await store.read(context, "Patient", whose)
-        assert len(audited(tmp_path)) == before + 1
+        assert len(audited(database, tmp_path)) == before + 1
 
 
 CANARY = "Canary7391"
 
 
 async def test_what_a_resource_says_is_in_no_audit_row_log_line_or_error(
-    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    store: Store, database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Canaries in every text of a resource; the audit of writes is looked at as well."""
     caplog.set_level(logging.DEBUG)
@@ -390,27 +387,25 @@ async def test_what_a_resource_says_is_in_no_audit_row_log_line_or_error(
                 texts += [str(refusal), refusal.expression, *(each.diagnostics for each in issues), *places]
     assert len(texts) > 10
     await store.stop()
-    connection = sqlite3.connect(tmp_path / "backbridge.sqlite")
-    rows = list(connection.execute("SELECT * FROM write_audit")) + list(connection.execute("SELECT * FROM outbox"))
-    connection.close()
+    written_rows = rows(database, "SELECT * FROM write_audit") + rows(database, "SELECT * FROM outbox")
+    looks = audit_rows(database, tmp_path, "SELECT * FROM read_audit")
     assert CANARY not in json.dumps(texts)
-    assert CANARY not in json.dumps(rows)
+    assert written_rows
+    assert looks
+    assert CANARY not in json.dumps(written_rows + looks)
     assert CANARY not in caplog.text
-    assert CANARY.encode() not in b"".join(file.read_bytes() for file in tmp_path.glob("audit.sqlite*"))
 
 
 async def test_the_relationship_that_registration_opens_has_no_end(store: Store, database: Database) -> None:
     whose = await registered(store)
-    connection = database.connect()
-    rows = list(connection.execute("SELECT organisation, patient, valid_to FROM care_relationship"))
-    connection.close()
-    assert rows == [(actor_key(CLINIC), key_of("Patient", whose), FAR_FUTURE)]
+    relationships = rows(database, "SELECT organisation, patient, valid_to FROM care_relationship")
+    assert relationships == [(actor_key(CLINIC), key_of("Patient", whose), FAR_FUTURE)]
 
 
 async def test_who_looked_is_told_to_the_patient_alone(store: Store) -> None:
     [made] = await store.commit(clinic(), [create(person())])
     await store.read(clinic(), "Patient", made.version.id)
-    assert [look.agent for look in store.looks(patient(made.version.id))] == ["Practitioner/ada"]
-    assert store.looks(patient("somebody-else")) == []
+    assert [look.agent for look in await store.looks(patient(made.version.id))] == ["Practitioner/ada"]
+    assert await store.looks(patient("somebody-else")) == []
     with pytest.raises(Forbidden):
-        store.looks(clinic())
+        await store.looks(clinic())

@@ -6,7 +6,6 @@ import asyncio
 import json
 import random
 from collections.abc import Iterator
-from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -26,6 +25,7 @@ from tests.consent import worlds
 from tests.consent.worlds import World
 from tests.store import searchable
 from tests.store.actors import OPEN, create, search, update
+from tests.store.databases import Databases
 from tests.store.searchable import IDS, SEARCHED
 from tests.store.stored_world import Clock, completed, context_of, opened
 
@@ -63,11 +63,11 @@ class Filled:
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Filled]:
+def filled(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Filled]:
     loop = asyncio.new_event_loop()
     clock = Clock()
     # What the shapes answer must not depend on how long they take.
-    context = opened(tmp_path_factory.mktemp("shapes") / "home", empty_database, clock, query_seconds=60.0)
+    context = opened(tmp_path_factory.mktemp("shapes") / "home", databases, clock, query_seconds=60.0)
     store, _ = loop.run_until_complete(context.__aenter__())
     loop.run_until_complete(fill(store, clock))
     yield Filled(store, loop)

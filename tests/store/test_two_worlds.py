@@ -13,12 +13,13 @@ import os
 import random
 import re
 import shutil
-import sqlite3
 from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from sqlmodel import text
 
 from consent.requests import Request
 from consent.vocabulary import PURPOSES, Action
@@ -27,9 +28,11 @@ from gateway.fhir.app import FHIRApplication
 from gateway.r4.identity import key_of
 from gateway.settings import Settings
 from gateway.store.clauses import TABLES
+from gateway.store.database import Database
 from tests.consent import worlds
 from tests.consent.worlds import World
 from tests.store import searchable
+from tests.store.databases import Databases
 from tests.store.searchable import IDS, SEARCHED, query, type_of
 from tests.store.stored_world import Clock, StoredWorld, context_of, opened, running
 
@@ -70,25 +73,25 @@ def drawn(seed: int) -> World:
 # -- the second world ----------------------------------------------------------------------------------------
 
 
-def without_hidden(home: Path, stored: StoredWorld) -> Counter[str]:
-    """Cuts out of the database in `home` all that the oracle hides from the reader; counts what was hidden and not."""
+def without_hidden(database: Database, stored: StoredWorld) -> Counter[str]:
+    """Cuts out of the database all that the oracle hides from the reader; counts what was hidden and not."""
     seen: Counter[str] = Counter()
-    connection = sqlite3.connect(home / "backbridge.sqlite")
-    for (kind, logical_id), kept in stored.kept.items():
-        pk = key_of(kind, logical_id)
-        if not stored.permits(ASKED, kept.versions[-1]):
-            seen["hidden"] += 1
-            for table in ("resource", "history", "named_patient", "past_code", *TABLES.values()):
-                connection.execute(f"DELETE FROM {table} WHERE pk = ?", (pk,))
-            continue
-        seen["visible"] += 1
-        for number, facts in enumerate(kept.versions[:-1], start=1):
-            if not stored.permits(ASKED, facts):
-                seen["hidden version"] += 1
-                for table in ("history", "named_patient", "past_code"):
-                    connection.execute(f"DELETE FROM {table} WHERE pk = ? AND version = ?", (pk, number))
-    connection.commit()
-    connection.close()
+    with database.engine.begin() as connection:
+        for (kind, logical_id), kept in stored.kept.items():
+            pk = key_of(kind, logical_id)
+            if not stored.permits(ASKED, kept.versions[-1]):
+                seen["hidden"] += 1
+                for table in ("resource", "history", "named_patient", "past_code", *TABLES.values()):
+                    connection.execute(text(f"DELETE FROM {table} WHERE pk = :pk"), {"pk": pk})
+                continue
+            seen["visible"] += 1
+            for number, facts in enumerate(kept.versions[:-1], start=1):
+                if not stored.permits(ASKED, facts):
+                    seen["hidden version"] += 1
+                    for table in ("history", "named_patient", "past_code"):
+                        version = {"pk": pk, "version": number}
+                        connection.execute(text(f"DELETE FROM {table} WHERE pk = :pk AND version = :version"), version)
+    database.close()
     return seen
 
 
@@ -231,10 +234,10 @@ def _bundle(rng: random.Random, one: str, asked: str) -> dict[str, Any]:
 # -- the test ------------------------------------------------------------------------------------------------
 
 
-def test_hidden_rows_change_no_answer(tmp_path: Path, empty_database: Path) -> None:
+def test_hidden_rows_change_no_answer(tmp_path: Path, databases: Databases) -> None:
     seen: Counter[str] = Counter()
     for seed in range(-(-REQUESTS // REQUESTS_A_WORLD)):
-        asyncio.run(compared(seed, tmp_path / str(seed), empty_database, seen))
+        asyncio.run(compared(seed, tmp_path / str(seed), databases, seen))
         shutil.rmtree(tmp_path / str(seed))
     assert seen["requests"] >= REQUESTS
     # Worlds without anything to hide or to see, or requests that are all refused, would show nothing.
@@ -244,27 +247,29 @@ def test_hidden_rows_change_no_answer(tmp_path: Path, empty_database: Path) -> N
     assert seen["200"] > REQUESTS // 3, seen
 
 
-async def compared(seed: int, home: Path, empty: Path, seen: Counter[str]) -> None:
+async def compared(seed: int, home: Path, databases: Databases, seen: Counter[str]) -> None:
     clock = Clock()
-    async with opened(home / "all", empty, clock) as (store, database):
+    async with opened(home / "all", databases, clock) as (store, database):
         stored = SearchableWorld(drawn(seed), store, database, clock)
         await stored.load()
-    shutil.copytree(home / "all", home / "seen")
-    seen.update(without_hidden(home / "seen", stored))
+    databases.copy(home / "all", home / "seen")
+    seen.update(without_hidden(databases.open(home / "seen"), stored))
     clock.now = NOW
     rng = random.Random(seed)
     consents = [f"/Consent/{logical_id}" for kind, logical_id in stored.kept if kind == "Consent"]
     async with AsyncExitStack() as stack:
         sides = []
         for name in ("all", "seen"):
-            store, _ = await stack.enter_async_context(running(home / name, clock))
+            store, _ = await stack.enter_async_context(running(home / name, databases, clock))
             settings = Settings(home=home / name, public_base_url="http://testserver")
             sides.append(Side(FHIRApplication(store, authenticate, settings)))
         for number in range(REQUESTS_A_WORLD):
             await same(sides[0], sides[1], call(rng, consents), f"seed {seed}, request {number}", seen)
 
 
-def authenticate(authorization: str | None, request_id: str, origin: str) -> AccessContext:
+async def authenticate(
+    authorization: str | None, request_id: str, origin: str, *, afresh: bool = False
+) -> AccessContext:
     return READER
 
 

@@ -18,6 +18,8 @@ from alembic.script.revision import RevisionError
 from sqlalchemy import Connection
 
 from gateway.store.database import Database, DatabaseUnusable
+from gateway.store.migrations import partitions, row_level_security
+from gateway.store.postgresql.database import PostgreSQLDatabase
 
 HERE = Path(__file__).parent
 VERSIONS = (HERE / "versions",)
@@ -32,14 +34,15 @@ def make_ready(database: Database, *, migrate: bool = False, versions: Sequence[
     Make sure that the schema is this program's; does nothing where it is.
 
     migrate  bring PostgreSQL to the newest version too, as is done with SQLite in any case
-    raises   DatabaseUnusable where the schema is older and must not be touched, or newer than this program knows
+    raises   DatabaseUnusable where the schema is older and must not be touched, or newer than this program knows, or
+             where its row-level security is not as the settings say or would not hold this role
     """
-    missing = pending(database, versions=versions)
-    if not missing:
-        return
-    if database.dialect != "sqlite" and not migrate:
-        raise DatabaseUnusable(f"the schema lacks version {', '.join(missing)}; run: backbridge migrate")
-    upgrade(database, versions=versions)
+    if missing := pending(database, versions=versions):
+        if database.dialect != "sqlite" and not migrate:
+            raise DatabaseUnusable(f"the schema lacks version {', '.join(missing)}; run: backbridge migrate")
+        upgrade(database, versions=versions)
+    if isinstance(database, PostgreSQLDatabase):
+        row_level_security.check(database)
 
 
 def pending(database: Database, *, versions: Sequence[Path] = VERSIONS) -> list[str]:
@@ -66,9 +69,33 @@ def upgrade(database: Database, to: str = NEWEST, *, versions: Sequence[Path] = 
 
 
 def downgrade(database: Database, to: str, *, versions: Sequence[Path] = VERSIONS) -> list[str]:
-    """Take back every version after `to`, with what only they can hold, and say which; NOTHING takes back all."""
+    """
+    Take back every version after `to`, with what only they can hold, and say which; NOTHING takes back all.
+
+    raises  DatabaseUnusable where the tables are partitioned
+    """
+    if isinstance(database, PostgreSQLDatabase):
+        with database.engine.connect() as connection:
+            partitions.refuse_the_way_back(connection)
     before, after = _run(command.downgrade, database, to, versions)
     return _between(after, before, versions)
+
+
+def partition(database: PostgreSQLDatabase, number: int) -> None:
+    """Divide the tables of the newest schema by patient; DatabaseUnusable where they are not empty, or divided."""
+    with database.migrating() as connection:
+        partitions.install(connection, number)
+        connection.commit()
+
+
+def secure(database: PostgreSQLDatabase, *, on: bool) -> None:
+    """Give the tables the policies of row-level security, or take them away; whoever comes second finds it done."""
+    with database.migrating() as connection:
+        if on:
+            row_level_security.install(connection)
+        else:
+            row_level_security.remove(connection)
+        connection.commit()
 
 
 def is_known(to: str, *, versions: Sequence[Path] = VERSIONS) -> bool:

@@ -11,10 +11,11 @@ STRIPES = 1024
 # runs backwards. So these three rise together, and a follower who stops before the oldest running transaction
 # misses nothing. The transaction must not have a number yet: whoever locks or writes rows first spoils the order.
 _TICKET = f"""
-CREATE FUNCTION write_ticket(clock bigint, places integer, OUT first bigint, OUT at bigint) LANGUAGE plpgsql AS $$
+CREATE FUNCTION write_ticket(clock bigint, places integer, OUT number text, OUT first bigint, OUT at bigint)
+LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_lock({TICKET}, 0);
-    PERFORM pg_current_xact_id();
+    number := pg_current_xact_id()::text;
     SELECT greatest(clock, last_value) INTO at FROM feed_time;
     PERFORM setval('feed_time', at);
     first := nextval('history_seq_seq');
@@ -25,18 +26,28 @@ END $$
 
 # Every statement in here sees what was committed while the one before it waited, which one plain statement would not.
 # once     things of which there may be one (a condition, a registered number)
+# beside   things that must not change meanwhile, though others may hold them as well
 # changed  resources that are replaced or deleted; their patients are found here, once the resources stand still
 # named    patients about whom is written: their rules must hold until the commit
 # ruled    patients whose rules change, as do those of each changed resource of the type `rules_type`
-_LOCKS = f"""
-CREATE FUNCTION write_locks(once bigint[], changed bigint[], named bigint[], ruled bigint[], rules_type smallint)
-RETURNS void LANGUAGE plpgsql AS $$
+LOCKS = f"""
+CREATE FUNCTION write_locks(
+    once bigint[], beside bigint[], changed bigint[], named bigint[], ruled bigint[], rules_type smallint
+) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     stripe integer;
     alone boolean;
 BEGIN
-    FOR stripe IN SELECT DISTINCT (k & {STRIPES - 1})::integer FROM unnest(once) k ORDER BY 1 LOOP
-        PERFORM pg_advisory_xact_lock({ONCE}, stripe);
+    FOR stripe, alone IN
+        SELECT (t.key & {STRIPES - 1})::integer, bool_or(t.alone) FROM (
+            SELECT k AS key, true AS alone FROM unnest(once) k UNION ALL SELECT k, false FROM unnest(beside) k
+        ) t GROUP BY 1 ORDER BY 1
+    LOOP
+        IF alone THEN
+            PERFORM pg_advisory_xact_lock({ONCE}, stripe);
+        ELSE
+            PERFORM pg_advisory_xact_lock_shared({ONCE}, stripe);
+        END IF;
     END LOOP;
     FOR stripe IN SELECT DISTINCT (k & {STRIPES - 1})::integer FROM unnest(changed) k ORDER BY 1 LOOP
         PERFORM pg_advisory_xact_lock({RESOURCE}, stripe);
@@ -81,14 +92,14 @@ CREATE: tuple[str, ...] = (
     _XID.format("outbox"),
     "CREATE SEQUENCE feed_time MINVALUE 0 START 0",
     _TICKET,
-    _LOCKS,
+    LOCKS,
     _READ_AUDIT,
     "CREATE INDEX read_audit_patient ON read_audit (patient, at)",
 )
 DROP: tuple[str, ...] = (
     "DROP TABLE administration_epoch",
     "DROP TABLE read_audit",
-    "DROP FUNCTION write_locks(bigint[], bigint[], bigint[], bigint[], smallint)",
+    "DROP FUNCTION write_locks(bigint[], bigint[], bigint[], bigint[], bigint[], smallint)",
     "DROP FUNCTION write_ticket(bigint, integer)",
     "DROP SEQUENCE feed_time",
 )
