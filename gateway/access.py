@@ -58,6 +58,14 @@ EVERYTHING = ScopeSet((Scope("system", "*", frozenset("cruds")),))
 
 
 @dataclass(frozen=True, slots=True)
+class Lease:
+    """A piece of work in the outbox, leased until a time (microseconds) that no other lease of it has."""
+
+    work: int
+    until_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class AccessContext:
     """
     actors        keys of every identity this request acts as: person, organisations, client
@@ -70,6 +78,9 @@ class AccessContext:
     subject       the key of the patient who is asking for themself, or None
     feed_prefix   the prefix of ids that this client may assign, or None where it may assign none
     bypass        open access for development: every patient permits; audited as bypass
+    epoch         the number at which a remembered sign-in was read, for the store to compare; None where nothing is
+                  to be compared
+    lease         the piece of work that this context does: its commits count only while the work is its own
     """
 
     actors: tuple[int, ...]
@@ -85,6 +96,8 @@ class AccessContext:
     feed_prefix: str | None = None
     bypass: bool = False
     origin: str = ""
+    epoch: int | None = field(default=None, compare=False, repr=False)
+    lease: Lease | None = field(default=None, compare=False, repr=False)
     _named: tuple[int, ...] = field(init=False, repr=False, compare=False, default=())
 
     def __post_init__(self) -> None:
@@ -107,6 +120,7 @@ class AccessContext:
             self.feed_prefix,
             self.bypass,
             origin,
+            self.epoch,
         )
 
     @property

@@ -1,4 +1,4 @@
-"""`backbridge token | clients | staff | migrate | reindex`: the operator's own commands."""
+"""`backbridge token | clients | staff | reindex`: the operator's own commands."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from gateway.people.local_token import local_token
 from gateway.people.registry import publish_organisation, publish_practitioner
 from gateway.people.tables import Organisation, Role
 from gateway.r4.identity import key_of
+from gateway.settings import Settings
 from gateway.smart import clients as registry
-from gateway.store import migrations
+from gateway.store.database import Database
 from gateway.store.keys import derived, root_key, token_hash
 from gateway.store.prepare import Preparer
 from gateway.store.reindex import reindex as recompute
-from gateway.store.sqlite import Database
 from gateway.store.store import now_us
 
 Home = Annotated[Path | None, typer.Option(help="Folder of this installation's state.")]
@@ -87,8 +87,9 @@ def add_client(
     """Register a system that signs in with its own key, and print the registration as JSON."""
     if type != registry.BACKEND:
         refuse("only clients of type backend can be registered so far")
+    settings = settings_with(home=home)
     with _installation(home) as database:
-        acting = _organisation(database, organization)
+        acting = _organisation(database, settings, organization)
         with database.writing() as session:
             added = registry.register(
                 session,
@@ -157,7 +158,7 @@ def invite(
     """Register a colleague and print the one-time code with which they choose a passphrase."""
     settings = settings_with(home=home)
     with _installation(home) as database:
-        acting = _organisation(database, organization)
+        acting = _organisation(database, settings, organization)
         with database.writing() as session:
             invited = staff.invite(
                 session,
@@ -183,17 +184,6 @@ def leave(practitioner: Annotated[str, typer.Argument(help="Practitioner/ID")], 
         out.print(f"{left.memberships} membership(s), {left.sessions} session(s), {left.tokens} token(s) ended.")
 
 
-def migrate(home: Home = None) -> None:
-    """Bring the database to the newest schema."""
-    settings = settings_with(home=home)
-    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    database = Database(settings.database_path)
-    missing = migrations.pending(database)
-    migrations.upgrade(database)
-    database.close()
-    out.print(f"Applied {', '.join(missing)}." if missing else "The schema is the newest already.")
-
-
 def reindex(home: Home = None) -> None:
     """Compute facts, index rows and consent rules anew from the stored resources; the gateway may go on running."""
     settings = settings_with(home=home)
@@ -204,13 +194,12 @@ def reindex(home: Home = None) -> None:
     out.print(f"{done} resources reindexed.")
 
 
-def _organisation(database: Database, named: str) -> Organisation:
+def _organisation(database: Database, settings: Settings, named: str) -> Organisation:
     """The organisation of `Organization/id`; any other text is the name of one, registered where it is new."""
     kind, _, logical_id = named.partition("/")
     if kind == "Organization" and logical_id:
         with database.reading() as session:
             return organisations.get(session, logical_id)
-    settings = settings_with(home=database.path.parent)
     with database.writing() as session:
         known = [found for found in organisations.every(session) if found.name == named.strip()]
         found = known[0] if known else organisations.add(session, name=named, now_us=now_us())

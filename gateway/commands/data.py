@@ -14,7 +14,7 @@ import typer
 from gateway.commands.terminal import open_database, refuse, settings_with
 from gateway.people import organisations
 from gateway.people.errors import PeopleError
-from gateway.store.sqlite import Database
+from gateway.store.database import Database, DatabaseUnusable
 
 Home = Annotated[Path | None, typer.Option(help="Folder of this installation's state.")]
 
@@ -23,7 +23,10 @@ def worker(parent: Annotated[int | None, typer.Option(help="Process to end with.
     """Do the work that follows from commits, and read uploaded files; `serve` starts it by itself."""
     from gateway.work.worker import run
 
-    run(settings_with(home=home), parent)
+    try:
+        run(settings_with(home=home), parent)
+    except DatabaseUnusable as unusable:
+        refuse(unusable)
 
 
 def import_files(

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from gateway.settings import Settings
+from gateway.store import database as databases
 from gateway.store import migrations
-from gateway.store.sqlite import Database
+from gateway.store.database import Database, DatabaseUnusable
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -30,12 +31,23 @@ def settings_with(**given: object) -> Settings:
         refuse("; ".join(f"BACKBRIDGE_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in wrong.errors()))
 
 
-def open_database(settings: Settings) -> Database:
-    """The installation's database, brought to the newest schema."""
+def open_database(settings: Settings, *, migrate: bool = False) -> Database:
+    """The installation's database, whose schema is this program's; with `migrate` it is made so."""
+    database = open_as_it_is(settings)
+    try:
+        migrations.make_ready(database, migrate=migrate)
+    except DatabaseUnusable as unusable:
+        database.close()
+        refuse(unusable)
+    return database
+
+
+def open_as_it_is(settings: Settings) -> Database:
+    """The installation's database, whatever its schema is."""
     try:
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        database = Database(settings.database_path)
+        return databases.open_database(settings)
     except OSError as failure:
         refuse(f"{settings.home}: {failure.strerror}")
-    migrations.upgrade(database)
-    return database
+    except DatabaseUnusable as unusable:
+        refuse(unusable)

@@ -187,7 +187,7 @@ async def _mark_loaded(workplace: Workplace, resource: JSON) -> None:
 
 def _settle_outbox(workplace: Workplace, patient: int) -> None:
     """The scores and plans that these answers call for are written already."""
-    with workplace.database.writing() as session:
+    with workplace.database.working() as session:
         session.connection().execute(
             text("UPDATE outbox SET state = :done WHERE patient = :patient AND state = :waiting"),
             {"done": DONE, "waiting": WAITING, "patient": patient},

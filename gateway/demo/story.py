@@ -34,7 +34,7 @@ from gateway.people.tables import Role
 from gateway.r4.identity import key_of, new_id
 from gateway.settings import Settings
 from gateway.smart import clients, jose
-from gateway.store.sqlite import Database
+from gateway.store.database import Database
 from gateway.store.store import now_us
 from mappings.demographics import check_digit, written
 from recommender.canonical import LOINC, SCORE_SYSTEM, STEPS_PER_DAY

@@ -12,12 +12,11 @@ from typing import Any
 
 import httpx
 
-from gateway.access import AccessContext
 from gateway.fhir.app import FHIRApplication
 from gateway.intake.units import Unit
 from gateway.people.authenticate import Authenticator
 from gateway.settings import Settings
-from gateway.store.sqlite import Database
+from gateway.store.database import Database
 from gateway.store.store import Store, now_us
 from gateway.work.running import find
 
@@ -64,14 +63,10 @@ async def opened(settings: Settings, database: Database, token: Callable[[], str
     store = Store(database, settings=settings)
     await store.start()
     try:
-        with Authenticator(database, settings, now_us) as authenticator:
-
-            def authenticate(authorization: str | None, request_id: str, origin: str) -> AccessContext:
-                return authenticator.context(authorization, request_id=request_id, origin=origin)
-
-            transport = httpx.ASGITransport(FHIRApplication(store, authenticate, settings), root_path="/fhir")
-            async with httpx.AsyncClient(transport=transport, base_url=settings.fhir_base_url) as client:
-                yield Door(client, token)
+        application = FHIRApplication(store, Authenticator(database, settings, now_us).known, settings)
+        transport = httpx.ASGITransport(application, root_path="/fhir")
+        async with httpx.AsyncClient(transport=transport, base_url=settings.fhir_base_url) as client:
+            yield Door(client, token)
     finally:
         await store.stop()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gateway.r4.identity import LOGICAL_ID, key_of
 from gateway.settings import Settings
-from gateway.store.sqlite import Database
+from gateway.store.database import Database
 from gateway.store.store import Store, now_us
 from gateway.work import imports, jobs
 from gateway.work.jobs import ImportJob, State

@@ -21,7 +21,7 @@ from gateway.intake.journal import Journal
 from gateway.intake.units import Unit, UnreadableFile, fingerprint, is_health_export, units
 from gateway.people.local_token import local_token
 from gateway.settings import Settings
-from gateway.store.sqlite import Database
+from gateway.store.database import Database
 from gateway.store.store import now_us
 
 INTERRUPTED = 130

@@ -1,26 +1,25 @@
 """From a bearer token or a session cookie to an AccessContext, on every request anew (architecture rule 2).
 
-Prepared statements on a connection of its own answer from the latest commit of any process, so a revoked token, a
-disabled client and a member who has left are refused on the very next request. What a token's row says is remembered
-until the administrative tables change (`Database.epoch`), for a second at most.
+A revoked token, a disabled client and a member who has left are refused from the commit on, whichever process made it:
+what is remembered of a sign-in counts only while nothing has changed (`Database.epoch_number`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
-import sqlite3
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from types import TracebackType
+from dataclasses import dataclass, replace
 
 from gateway.access import AccessContext, Purpose, Scope, ScopeSet
+from gateway.people import standing
 from gateway.people.contexts import LOCAL_CLIENT, of_system, of_token, open_access_context, vouched
 from gateway.people.hashing import token_hash
-from gateway.people.memberships import CARE_ROLES
-from gateway.people.tables import BrowserSession, Role
+from gateway.people.standing import Member
+from gateway.people.tables import BrowserSession
 from gateway.settings import Settings
-from gateway.store.sqlite import Database
+from gateway.store.database import Database, Record
+from gateway.store.tables import FAR_FUTURE
 
 __all__ = ["Authenticator", "Member", "SignedIn", "Unauthenticated", "open_access_context"]
 
@@ -31,27 +30,10 @@ _CREDENTIALS = re.compile(r"bearer +([A-Za-z0-9\-._~+/]{20,512}=*)", re.IGNORECA
 _STAFF_SCOPES = ScopeSet((Scope("user", "*", frozenset("cruds")),))
 _PATIENT_SCOPES = ScopeSet((Scope("patient", "*", frozenset("cruds")),))
 
-_REMEMBERED_TOKENS = 10_000
-# A process that dies between its commit and the new epoch is found out after this long.
+_REMEMBERED_SIGN_INS = 10_000
+# A process that dies between its commit to a file and the new epoch is found out after this long.
 _REMEMBERED_US = 1_000_000
 _UNKNOWN: tuple[AccessContext | None, int] = (None, 0)
-
-_BEARER = """
-SELECT t.client, t.person, t.reference, t.organisation, t.organisation_id, t.patient, t.scopes, t.purpose,
-       t.activity, t.expires, t.revoked, c.key, c.disabled, c.feed_prefix
-FROM access_token t LEFT JOIN client c ON c.id = t.client
-WHERE t.hash = ?
-"""
-_STAFF = """
-SELECT a.disabled, m.organisation, m.role, o.id
-FROM staff_account a
-LEFT JOIN membership m ON m.person = a.key AND m.valid_from <= ?2 AND m.valid_to > ?2
-LEFT JOIN organisation o ON o.key = m.organisation
-WHERE a.key = ?1
-ORDER BY m.id
-"""
-_PATIENT = "SELECT disabled FROM patient_account WHERE key = ?"
-_SESSION = f"SELECT {', '.join(BrowserSession.model_fields)} FROM browser_session WHERE hash = ?"
 
 
 class Unauthenticated(Exception):
@@ -77,19 +59,6 @@ class Unauthenticated(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
-    """One valid membership: the organisation's key and id, and the person's roles in it."""
-
-    organisation: int
-    organisation_id: str
-    roles: frozenset[Role]
-
-    @property
-    def is_care(self) -> bool:
-        return bool(self.roles & CARE_ROLES)
-
-
-@dataclass(frozen=True, slots=True)
 class SignedIn:
     """
     What a page needs beside the context.
@@ -108,54 +77,73 @@ class SignedIn:
 
 
 class Authenticator:
-    """Answers who asks. Safe to use from several threads; close it when the application stops."""
+    """
+    Answers who asks. Safe to use from several threads.
+
+    Sign-ins by token are remembered until the epoch moves, for a second at most. Where the epoch can be looked at for
+    nothing that is done at every request; elsewhere the context carries the number, and the store compares it in the
+    statement that reads or writes (SignInMoved).
+    """
 
     def __init__(self, database: Database, settings: Settings, clock: Callable[[], int]) -> None:
         self._database = database
-        self._connection = database.connect()
-        self._tokens: dict[bytes, sqlite3.Row] = {}
-        self._systems: dict[str, tuple[AccessContext, int]] = {}
-        self._tokens_epoch = -1
-        self._tokens_until_us = 0
+        self._remembered: dict[str, tuple[AccessContext, int]] = {}
+        self._epoch = -1
+        self._until_us = 0
         self._idle_us = int(settings.session_idle_minutes * 60_000_000)
         self._clock = clock
-        self._lock = threading.Lock()
 
-    def __enter__(self) -> Authenticator:
-        return self
+    async def known(
+        self, authorization: str | None, request_id: str, origin: str, *, afresh: bool = False
+    ) -> AccessContext:
+        """
+        The context of an Authorization header's value, on an event loop; Unauthenticated when it opens nothing now.
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        with self._lock:
-            self._tokens, self._systems = {}, {}
-            self._connection.close()
+        afresh  look it up, whatever is remembered: what it answers needs no comparing of epochs
+        """
+        if self._database.answers_at_once:
+            return self.context(authorization, request_id=request_id, origin=origin)
+        now_us = self._clock()
+        found = None if afresh else self._recalled(authorization, now_us)
+        if found is None:
+            found = await asyncio.to_thread(self._looked_up, authorization, now_us)
+        return found.of_request(request_id, origin)
 
     def context(self, authorization: str | None, *, request_id: str, origin: str = "") -> AccessContext:
-        """The context of an Authorization header's value; Unauthenticated when it opens nothing now."""
+        """The same for a caller who may wait for the database, and so needs no comparing of epochs."""
         now_us = self._clock()
-        self._forget_what_may_have_changed(now_us)
-        known, expires = self._systems.get(authorization or "", _UNKNOWN)
-        if known is not None and now_us < expires:
-            return known.of_request(request_id, origin)
+        found = self._recalled(authorization, now_us) if self._database.answers_at_once else None
+        return (found or self._looked_up(authorization, now_us)).of_request(request_id, origin)
+
+    def _recalled(self, authorization: str | None, now_us: int) -> AccessContext | None:
+        # The number is read before any row: a change in between is noticed at the next request.
+        epoch = self._database.epoch_number() if self._database.answers_at_once else self._epoch
+        if epoch != self._epoch or now_us >= self._until_us or len(self._remembered) > _REMEMBERED_SIGN_INS:
+            self._remembered, self._epoch, self._until_us = {}, epoch, now_us + _REMEMBERED_US
+        found, until_us = self._remembered.get(authorization or "", _UNKNOWN)
+        return found if now_us < until_us else None
+
+    def _looked_up(self, authorization: str | None, now_us: int) -> AccessContext:
         credentials = _CREDENTIALS.fullmatch(authorization or "")
         if credentials is None:
             raise _no_token(authorization)
-        row = self._token(token_hash(credentials[1]))
+        remembered = self._remembered
+        epoch = None if self._database.answers_at_once else self._database.epoch_number()
+        row = standing.bearer(self._database, token_hash(credentials[1]))
         if row is None:
             raise Unauthenticated("invalid_token", "The access token is not valid.")
         _check_in_force(row, now_us)
+        found, until_us = self._holder(row, now_us)
+        remembered[credentials[0]] = replace(found, epoch=epoch), min(until_us, row["expires"])
+        return found
+
+    def _holder(self, row: Record, now_us: int) -> tuple[AccessContext, int]:
+        """Whom the token speaks for, and how long that is so."""
         if not row["reference"]:
-            # What a system may do is on its token alone; who a person acts for is looked up each time.
-            context = (vouched if row["client"] == LOCAL_CLIENT else of_system)(row, request_id, origin)
-            self._systems[credentials[0]] = context, row["expires"]
-            return context
+            return (vouched if row["client"] == LOCAL_CLIENT else of_system)(row), FAR_FUTURE
         if row["reference"].startswith("Patient/"):
-            return self._patient_context(row, request_id, origin)
-        return self._staff_context(row, now_us, request_id, origin)
+            return self._patient(row), FAR_FUTURE
+        return self._staff(row, now_us)
 
     def session_context(
         self, cookie: str | None, *, request_id: str, origin: str = ""
@@ -163,13 +151,12 @@ class Authenticator:
         """
         The context and session of a session cookie; Unauthenticated when it has ended, expired or been idle.
 
-        Does not note the use: pages call `sessions.touch` with the session, or it goes idle.
+        Looked up each time. Does not note the use: pages call `sessions.touch` with the session, or it goes idle.
         """
         now_us = self._clock()
-        row = self._one(_SESSION, token_hash(cookie)) if cookie else None
-        if row is None:
+        session = standing.browser_session(self._database, token_hash(cookie)) if cookie else None
+        if session is None:
             raise Unauthenticated("", "Please sign in.")
-        session = BrowserSession(**dict(row))
         if session.ended or now_us >= session.expires or now_us - session.seen >= self._idle_us:
             raise Unauthenticated("invalid_token", "The session has ended.")
         if session.reference.startswith("Patient/"):
@@ -179,10 +166,10 @@ class Authenticator:
     def _staff_session(
         self, session: BrowserSession, now_us: int, request_id: str, origin: str
     ) -> tuple[AccessContext, SignedIn]:
-        members = self._members(session.person, now_us)
-        if members is None:
+        found = standing.staff(self._database, session.person, now_us)
+        if found is None or not found.members:
             raise _has_left()
-        member = _chosen(members, session.organisation)
+        member = _chosen(found.members, session.organisation)
         actor = (member.organisation,) if member is not None and member.is_care else ()
         context = AccessContext(
             actors=(session.person, *actor),
@@ -194,10 +181,10 @@ class Authenticator:
             organization=f"Organization/{member.organisation_id}" if member is not None else None,
             origin=origin,
         )
-        return context, SignedIn(session, members, member)
+        return context, SignedIn(session, found.members, member)
 
     def _patient_session(self, session: BrowserSession, request_id: str, origin: str) -> tuple[AccessContext, SignedIn]:
-        self._check_patient(session.person, must_exist=True)
+        self._refuse_if_closed(session.person, must_exist=True)
         context = AccessContext(
             actors=(session.person,),
             agent=session.reference,
@@ -211,76 +198,26 @@ class Authenticator:
         )
         return context, SignedIn(session)
 
-    def _staff_context(self, row: sqlite3.Row, now_us: int, request_id: str, origin: str) -> AccessContext:
-        members = self._members(row["person"], now_us)
-        if members is None and row["client"] == LOCAL_CLIENT:
-            return vouched(row, request_id, origin)
-        if members is None:
-            raise _has_left()
+    def _staff(self, row: Record, now_us: int) -> tuple[AccessContext, int]:
+        found = standing.staff(self._database, row["person"], now_us)
+        if found is None and row["client"] == LOCAL_CLIENT:
+            return vouched(row), FAR_FUTURE
         named = row["organisation"]
+        members = found.members if found is not None else ()
         acting = tuple(member for member in members if named in (0, member.organisation))
-        if not acting:
+        if found is None or not acting:
             raise _has_left()
-        return of_token(
-            row,
-            request_id,
-            origin,
-            actors=(row["person"], *(member.organisation for member in acting if member.is_care)),
-            organisation_id=acting[0].organisation_id if len(acting) == 1 else "",
-        )
+        actors = (row["person"], *(member.organisation for member in acting if member.is_care))
+        organisation_id = acting[0].organisation_id if len(acting) == 1 else ""
+        return of_token(row, actors=actors, organisation_id=organisation_id), found.until_us
 
-    def _patient_context(self, row: sqlite3.Row, request_id: str, origin: str) -> AccessContext:
-        self._check_patient(row["person"], must_exist=row["client"] != LOCAL_CLIENT)
-        return of_token(
-            row,
-            request_id,
-            origin,
-            actors=(row["person"],),
-            organisation_id="",
-            subject=row["person"],
-        )
+    def _patient(self, row: Record) -> AccessContext:
+        self._refuse_if_closed(row["person"], must_exist=row["client"] != LOCAL_CLIENT)
+        return of_token(row, actors=(row["person"],), organisation_id="", subject=row["person"])
 
-    def _members(self, person: int, now_us: int) -> tuple[Member, ...] | None:
-        """The person's valid memberships; None where there is no account. Unauthenticated for a leaver."""
-        rows = self._all(_STAFF, person, now_us)
-        if not rows:
-            return None
-        if rows[0]["disabled"] or rows[0]["organisation"] is None:
-            raise _has_left()
-        roles: dict[tuple[int, str], set[Role]] = {}
-        for row in rows:
-            roles.setdefault((row["organisation"], row["id"]), set()).add(Role(row["role"]))
-        return tuple(Member(key, logical_id, frozenset(held)) for (key, logical_id), held in roles.items())
-
-    def _check_patient(self, patient: int, *, must_exist: bool) -> None:
-        row = self._one(_PATIENT, patient)
-        if row["disabled"] if row is not None else must_exist:
+    def _refuse_if_closed(self, patient: int, *, must_exist: bool) -> None:
+        if standing.patient_is_closed(self._database, patient, must_exist=must_exist):
             raise Unauthenticated("invalid_token", "The account is closed.")
-
-    def _forget_what_may_have_changed(self, now_us: int) -> None:
-        # The epoch is read before any row: a change in between is noticed at the next request.
-        epoch = self._database.epoch.number
-        if epoch != self._tokens_epoch or now_us >= self._tokens_until_us or len(self._tokens) > _REMEMBERED_TOKENS:
-            self._tokens, self._systems = {}, {}
-            self._tokens_epoch, self._tokens_until_us = epoch, now_us + _REMEMBERED_US
-
-    def _token(self, digest: bytes) -> sqlite3.Row | None:
-        row = self._tokens.get(digest)
-        if row is None:
-            row = self._one(_BEARER, digest)
-            if row is not None:
-                self._tokens[digest] = row
-        return row
-
-    def _one(self, sql: str, *values: object) -> sqlite3.Row | None:
-        rows = self._all(sql, *values)
-        return rows[0] if rows else None
-
-    def _all(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        with self._lock:
-            cursor = self._connection.cursor()
-            cursor.row_factory = sqlite3.Row
-            return cursor.execute(sql, values).fetchall()
 
 
 def _chosen(members: tuple[Member, ...], organisation: int) -> Member | None:
@@ -290,7 +227,7 @@ def _chosen(members: tuple[Member, ...], organisation: int) -> Member | None:
     return next((member for member in members if member.organisation == organisation), None)
 
 
-def _check_in_force(row: sqlite3.Row, now_us: int) -> None:
+def _check_in_force(row: Record, now_us: int) -> None:
     """The token and its client; whom the token speaks for is looked at by its own kind."""
     if row["revoked"]:
         raise Unauthenticated("invalid_token", "The access token has been revoked.")

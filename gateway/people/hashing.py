@@ -20,6 +20,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from gateway.people.errors import TryLater
+from gateway.store.keys import sync_folder
 
 # OWASP's choice for argon2id: 19 MiB, 2 passes, 1 lane. Measured at 38 ms on one core; the library's own
 # default takes 0.28 s of two cores, so that four sign-ins a second would stop the clinic.
@@ -94,6 +95,7 @@ def sign_in_key(folder: Path) -> bytes:
             file.flush()
             os.fsync(file.fileno())
         _publish(fresh, path)
+        sync_folder(folder)
     return path.read_bytes()
 
 

@@ -15,7 +15,7 @@ from gateway.people.tables import StaffAccount
 from gateway.people.tokens import mint
 from gateway.r4.identity import LOGICAL_ID, key_of
 from gateway.smart.scopes import ScopeRefused, levels, parse
-from gateway.store.sqlite import Database
+from gateway.store.database import Database
 
 _LONGEST_S = 24 * 3_600
 
@@ -59,7 +59,7 @@ def local_token(
     if not 1 <= seconds <= _LONGEST_S:
         raise Unacceptable(f"A token lives 1 to {_LONGEST_S} seconds.", code="seconds")
     usual = Purpose.PATRQT if person.is_patient else Purpose.TREAT
-    with database.writing() as session:
+    with database.adding() as session:
         _check_member(session, person, acting, now_us)
         return mint(
             session,

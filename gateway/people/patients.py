@@ -13,7 +13,7 @@ from gateway.people.hashing import SecretHasher, token_hash
 from gateway.people.organisations import by_key
 from gateway.people.tables import ActivationCode, PatientAccount
 from gateway.r4.identity import LOGICAL_ID, key_of
-from gateway.store.sqlite import Database
+from gateway.store.database import Database
 
 # Two weeks: the letter arrives, the phone is found. An unused code is a key to a record, so not longer.
 _CODE_US = 14 * 24 * 3_600 * 1_000_000
@@ -79,7 +79,7 @@ def redeem(
     raises  CodeRefused, Unacceptable (handle, secret), AlreadyExists (handle of somebody else),
             TryLater (too many wrong codes from this address)
     """
-    with database.writing() as session:
+    with database.adding() as session:
         source = attempts.address_hash(hasher, address)
         number = attempts.begin(session, account=attempts.NO_ACCOUNT, address=source, now_us=now_us)
     with database.reading() as session:

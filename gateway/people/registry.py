@@ -10,8 +10,8 @@ from gateway.access import AccessContext, Purpose
 from gateway.people.tables import Organisation, StaffAccount
 from gateway.settings import Settings
 from gateway.store.changes import Create
+from gateway.store.database import Database
 from gateway.store.errors import Gone, NotFound
-from gateway.store.sqlite import Database
 from gateway.store.store import Store
 
 REGISTRY = AccessContext(

@@ -12,7 +12,7 @@ from gateway.people.errors import NotAMember
 from gateway.people.hashing import token_hash
 from gateway.people.memberships import current
 from gateway.people.tables import BrowserSession
-from gateway.store.sqlite import Database
+from gateway.store.database import Database
 
 SECOND_US = 1_000_000
 _SEEN_EVERY_US = 60 * SECOND_US
@@ -70,7 +70,7 @@ def csrf_matches(row: BrowserSession, presented: str | None) -> bool:
 def touch(database: Database, row: BrowserSession, now_us: int) -> None:
     """Note that the session is in use; writes once a minute at most."""
     if now_us - row.seen >= _SEEN_EVERY_US:
-        with database.writing() as session:
+        with database.working() as session:
             mine = update(BrowserSession).where(col(BrowserSession.id) == row.id)
             session.exec(mine.values(seen=now_us))
 

@@ -16,7 +16,7 @@ from gateway.people.patients import handle_hash
 from gateway.people.sessions import Started
 from gateway.people.staff import account_hash
 from gateway.people.tables import PatientAccount, StaffAccount
-from gateway.store.sqlite import Database
+from gateway.store.database import Database
 
 _LONGEST_INPUT = 1_024
 
@@ -49,7 +49,7 @@ def staff(
     except Unacceptable:
         name = ""
     counted = account_hash(hasher, name or email[:_LONGEST_INPUT])
-    with database.writing() as session:
+    with database.adding() as session:
         source = attempts.address_hash(hasher, browser.address)
         number = attempts.begin(session, account=counted, address=source, now_us=now_us)
         account = session.exec(select(StaffAccount).where(StaffAccount.email == name)).first()
@@ -69,7 +69,7 @@ def patient(
     except Unacceptable:
         name = handle[:_LONGEST_INPUT]
     counted = handle_hash(hasher, name)
-    with database.writing() as session:
+    with database.adding() as session:
         source = attempts.address_hash(hasher, browser.address)
         number = attempts.begin(session, account=counted, address=source, now_us=now_us)
         account = session.exec(select(PatientAccount).where(PatientAccount.handle == counted)).first()
@@ -90,7 +90,7 @@ def _signed_in(
     if account is None or not stored or not is_right:
         raise SignInRefused
     fresh = hasher.hash(secret) if hasher.is_outdated(stored) else stored
-    with database.writing() as session:
+    with database.adding() as session:
         _renew(session, account, stored, fresh)
         attempts.succeed(session, number)
         return sessions.start(

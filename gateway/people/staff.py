@@ -13,7 +13,7 @@ from gateway.people.errors import AlreadyExists, CodeRefused, NotKnown, Unaccept
 from gateway.people.hashing import SecretHasher, token_hash
 from gateway.people.tables import Invitation, Organisation, Role, StaffAccount
 from gateway.r4.identity import LOGICAL_ID, key_of, new_id
-from gateway.store.sqlite import Database
+from gateway.store.database import Database
 
 _INVITATION_US = 7 * 24 * 3_600 * 1_000_000
 
@@ -109,7 +109,7 @@ def accept(
 
     raises  CodeRefused, Unacceptable (passphrase), TryLater (too many wrong codes from this address)
     """
-    with database.writing() as session:
+    with database.adding() as session:
         source = attempts.address_hash(hasher, address)
         number = attempts.begin(session, account=attempts.NO_ACCOUNT, address=source, now_us=now_us)
     with database.reading() as session:

@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from gateway.smart.discovery import smart_configuration
 from gateway.smart.token import OAuthError, TokenServer, issue, revoke
+from gateway.store.errors import UNAVAILABLE
 
 _LONGEST_BODY = 32_768
 _MOST_FIELDS = 20
@@ -19,6 +20,8 @@ _FORM = "application/x-www-form-urlencoded"
 _NOT_STORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 # Discovery is public (SMART 2.2, requirement 16); it needs no credentials, so any origin may read it.
 _PUBLIC = {"Access-Control-Allow-Origin": "*", "Cache-Control": "max-age=300"}
+
+_NO_DATABASE = OAuthError("temporarily_unavailable", "the server cannot answer at present", status=503)
 
 _ASSERTED = {
     "client_assertion_type": {"type": "string"},
@@ -40,6 +43,8 @@ def router(server: TokenServer, address_of: Callable[[Request], str]) -> APIRout
             answer = await run_in_threadpool(issue, server, form, address=address_of(request))
         except OAuthError as refused:
             return _refusal(refused)
+        except UNAVAILABLE:
+            return _refusal(_NO_DATABASE)
         return JSONResponse(answer, headers=_NOT_STORED)
 
     @routes.post("/auth/revoke", openapi_extra=_documented(_REVOKE_FORM))
@@ -50,6 +55,8 @@ def router(server: TokenServer, address_of: Callable[[Request], str]) -> APIRout
             await run_in_threadpool(revoke, server, form, address=address_of(request))
         except OAuthError as refused:
             return _refusal(refused)
+        except UNAVAILABLE:
+            return _refusal(_NO_DATABASE)
         return Response(headers=_NOT_STORED)
 
     @routes.get("/.well-known/smart-configuration")

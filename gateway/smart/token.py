@@ -21,7 +21,7 @@ from gateway.settings import Settings
 from gateway.smart.jose import Claims, JoseRefused, unverified_issuer, verify
 from gateway.smart.jwks import read
 from gateway.smart.scopes import ScopeRefused, granted
-from gateway.store.sqlite import Database
+from gateway.store.database import Database
 
 ALGORITHMS = ("RS384", "ES384")
 """What SMART obliges servers to accept; nothing weaker is."""
@@ -73,7 +73,7 @@ def issue(server: TokenServer, form: Mapping[str, str], *, address: str) -> dict
         raise OAuthError("unsupported_grant_type", f"grant_type is {CLIENT_CREDENTIALS}")
     client, claims = _authenticated(server, form, address)
     now_us = server.clock()
-    with server.database.writing() as session:
+    with server.database.adding() as session:
         _use_once(session, client, claims, now_us)
         answer = _grant(session, server, client, form.get("scope", ""), now_us)
     # A refused scope has used the assertion up all the same, so the refusal leaves after the commit.
@@ -189,7 +189,7 @@ def _grant(
 
 def _count_failure(server: TokenServer, source: bytes, now_us: int) -> None:
     try:
-        with server.database.writing() as session:
+        with server.database.adding() as session:
             attempts.begin(session, account=attempts.NO_ACCOUNT, address=source, now_us=now_us)
     except TryLater as wait:
         raise _too_many(wait.retry_after_s) from wait

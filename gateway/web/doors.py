@@ -11,7 +11,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.people.errors import PeopleError, TryLater
-from gateway.store.errors import Busy, Forbidden, Gone, NotFound, StorageFailed, StoreError, VersionMismatch
+from gateway.store.errors import (
+    UNAVAILABLE,
+    Busy,
+    Forbidden,
+    Gone,
+    NotFound,
+    StorageFailed,
+    StoreError,
+    VersionMismatch,
+)
 from gateway.web.forms import FormTooLarge, FormUnreadable, read_form
 from gateway.web.headers import protect
 from gateway.web.site import Site
@@ -27,6 +36,7 @@ REFUSALS: Sequence[tuple[type[Exception], int, str]] = (
     (VersionMismatch, 409, "changed-meanwhile"),
     (Busy, 503, "busy"),
     (StorageFailed, 503, "storage"),
+    *((kind, 503, "storage") for kind in UNAVAILABLE),
     (StoreError, 422, "not-stored"),
     (TryLater, 429, "wait"),
     (PeopleError, 422, "refused"),
@@ -77,7 +87,7 @@ def _endpoint(site: Site, route: Route[V]) -> Callable[[Request], Awaitable[Resp
 async def _answer(site: Site, route: Route[V], request: Request) -> Response:
     if request.headers.get("sec-fetch-site") == "cross-site" and route.method != "GET":
         raise ForgedForm
-    visit = route.visit(site, request)
+    visit = await site.entered(route.visit, request)
     if route.method == "POST" and not route.streams:
         visit.form = await read_form(request)
         visit.check_form(visit.form.raw("csrf"))

@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from gateway.people.care import PLAN_ENGINE_ID
 from gateway.people.tables import Client, Organisation, StaffAccount
-from gateway.store.sqlite import Database
+from gateway.store.database import Database
 from gateway.web.messages import Messages
 
 

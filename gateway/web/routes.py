@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator
-
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -12,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 from gateway.people.authenticate import Authenticator
 from gateway.people.hashing import SecretHasher, sign_in_key
 from gateway.settings import Settings
-from gateway.store.sqlite import Database
+from gateway.store.database import Database
 from gateway.store.store import Store
 from gateway.web import account, clinician, landing, patient
 from gateway.web.doors import add_routes
@@ -21,26 +18,20 @@ from gateway.web.site import Site, environment, static_files
 
 
 def build_router(store: Store, database: Database, settings: Settings) -> APIRouter:
-    """The pages of one installation. The connection they open is closed when the application stops."""
-    authenticator = Authenticator(database, settings, store.clock)
+    """The pages of one installation."""
     static = static_files()
     site = Site(
         store=store,
         database=database,
         settings=settings,
-        authenticator=authenticator,
+        authenticator=Authenticator(database, settings, store.clock),
         hasher=SecretHasher(sign_in_key(settings.home / "keys")),
         clock=store.clock,
         static=static,
         templates=environment(static),
     )
 
-    @contextlib.asynccontextmanager
-    async def running(_: object) -> AsyncIterator[None]:
-        yield
-        authenticator.close()
-
-    router = APIRouter(lifespan=running)
+    router = APIRouter()
     for routes in (landing.ROUTES, account.ROUTES, patient.ROUTES, clinician.ROUTES):
         add_routes(router, site, routes)
     _add_static(router, site)

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import PurePosixPath
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.people.authenticate import Authenticator
 from gateway.people.hashing import SecretHasher
 from gateway.settings import Settings
-from gateway.store.sqlite import Database
+from gateway.store.database import Database
 from gateway.store.store import Store
 from gateway.web.dates import moment_of
 from gateway.web.icons import icon
 from mappings.demographics import written
+
+V = TypeVar("V")
 
 MEDIA_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 _FOREVER = "public, max-age=31536000, immutable"
@@ -61,6 +66,12 @@ class Site:
     @property
     def is_https(self) -> bool:
         return self.settings.base_url.startswith("https://")
+
+    async def entered(self, kind: Callable[[Site, Request], V], request: Request) -> V:
+        """A visit of this kind, which looks up who it is: in a thread where a server has to be asked."""
+        if self.database.answers_at_once:
+            return kind(self, request)
+        return await asyncio.to_thread(kind, self, request)
 
     def session_life_us(self) -> int:
         return int(self.settings.session_hours * 3_600_000_000)

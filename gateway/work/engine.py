@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.access import AccessContext
+from gateway.access import AccessContext, Lease
 from gateway.people.care import PLAN_ENGINE, PLAN_ENGINE_ID
 from gateway.people.registry import publish
 from gateway.store.store import Store
@@ -18,14 +18,15 @@ ENGINE_REFERENCE = f"Device/{PLAN_ENGINE_ID}"
 PLAN_GENERATION = "plan-generation"
 
 
-def engine_context(request_id: str) -> AccessContext:
-    """The engine at work on one piece of work."""
+def engine_context(request_id: str, lease: Lease | None = None) -> AccessContext:
+    """The engine at work; with the lease of what it works on, its commits count only while that lasts."""
     return AccessContext(
         actors=(PLAN_ENGINE,),
         agent=ENGINE_REFERENCE,
         client=PLAN_ENGINE_ID,
         activity=PLAN_GENERATION,
         request_id=request_id,
+        lease=lease,
     )
 
 

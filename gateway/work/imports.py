@@ -71,7 +71,7 @@ async def next_job(workplace: Workplace, stopping: threading.Event) -> bool:
         await run(workplace, job, stopping)
     except (Stopped, Busy, StorageFailed):
         # The lease runs out and the job is claimed again.
-        _log.warning("import %s was interrupted", job.id)
+        _log.warning("import.interrupted", extra={"job": job.id})
     return True
 
 
@@ -89,8 +89,10 @@ async def run(workplace: Workplace, job: ImportJob, stopping: threading.Event) -
         raise
     except tuple(kind for kind, _ in FAILURES) as refused:
         failure = next(code for kind, code in FAILURES if isinstance(refused, kind))
-        _log.warning("import %s failed: %s", job.id, type(refused).__name__)
-    jobs.discard(await asyncio.to_thread(_finished, workplace, job, records, failure))
+        _log.warning("import.failed", extra={"job": job.id, "error": type(refused).__name__})
+    ended = await asyncio.to_thread(_finished, workplace, job, records, failure)
+    if ended is not None:
+        jobs.discard(ended)
 
 
 def _claimed(workplace: Workplace) -> tuple[list[ImportJob], ImportJob | None]:
@@ -98,16 +100,16 @@ def _claimed(workplace: Workplace) -> tuple[list[ImportJob], ImportJob | None]:
     with workplace.database.reading() as session:
         if not jobs.has_any(session):
             return [], None
-    with workplace.database.writing() as session:
+    with workplace.database.working() as session:
         given_up = jobs.abandoned(session, workplace.store.clock())
         return given_up, jobs.claim(session, workplace.store.clock())
 
 
-def _finished(workplace: Workplace, job: ImportJob, records: int, failure: str) -> ImportJob:
-    with workplace.database.writing() as session:
+def _finished(workplace: Workplace, job: ImportJob, records: int, failure: str) -> ImportJob | None:
+    with workplace.database.working() as session:
         now_us = workplace.store.clock()
-        ended = jobs.finish(session, job.id, records=records, now_us=now_us, failure=failure)
-        if records:
+        ended = jobs.finish(session, job, records=records, now_us=now_us, failure=failure)
+        if records and ended is not None:
             _ask_for_plan(session, job, now_us)
         return ended
 
@@ -178,7 +180,7 @@ def _chunks(changes: Iterator[Change]) -> Iterator[list[Change]]:
 
 def _note(workplace: Workplace, job: ImportJob, bytes_done: int, records: int) -> None:
     """Say how far we are, which keeps the lease. Stopped where the job is not ours any more."""
-    with workplace.database.writing() as session:
+    with workplace.database.working() as session:
         now_us = workplace.store.clock()
-        if not jobs.progress(session, job.id, bytes_done=bytes_done, records=records, now_us=now_us):
+        if not jobs.progress(session, job, bytes_done=bytes_done, records=records, now_us=now_us):
             raise Stopped

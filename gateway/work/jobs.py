@@ -131,7 +131,8 @@ def claim(session: Session, now_us: int) -> ImportJob | None:
     """The oldest job that nobody works on, leased to the caller; None when there is none."""
     left_behind = (col(ImportJob.state) == State.RUNNING) & (col(ImportJob.leased_until) <= now_us)
     free = select(ImportJob).where(or_(col(ImportJob.state) == State.WAITING, left_behind))
-    job = session.exec(free.order_by(col(ImportJob.created), col(ImportJob.id)).limit(1)).first()
+    oldest_first = free.order_by(col(ImportJob.created), col(ImportJob.id)).limit(1)
+    job = session.exec(oldest_first.with_for_update(skip_locked=True)).first()
     if job is not None:
         job.state, job.leased_until = State.RUNNING, now_us + LEASE_US
         job.bytes_done = job.records = 0
@@ -139,25 +140,38 @@ def claim(session: Session, now_us: int) -> ImportJob | None:
     return job
 
 
-def progress(session: Session, job_id: str, *, bytes_done: int, records: int, now_us: int) -> bool:
-    """Note how far the child is and keep its lease; False when the job is not running any more: stop."""
-    job = session.get(ImportJob, job_id)
-    if job is None or job.state != State.RUNNING:
+def progress(session: Session, job: ImportJob, *, bytes_done: int, records: int, now_us: int) -> bool:
+    """Note how far the child is and prolong its lease; False when the job is not its own any more: stop."""
+    mine = _mine(session, job)
+    if mine is None or mine.state != State.RUNNING:
         return False
-    job.bytes_done, job.records, job.leased_until = bytes_done, records, now_us + LEASE_US
-    session.add(job)
+    mine.bytes_done, mine.records, mine.leased_until = bytes_done, records, now_us + LEASE_US
+    session.add(mine)
+    job.leased_until = mine.leased_until
     return True
 
 
-def finish(session: Session, job_id: str, *, records: int, now_us: int, failure: str = "") -> ImportJob:
-    """End a job, well or (with the code of a `failure`) not. Call `discard` on it once this is committed."""
-    job = session.get_one(ImportJob, job_id)
-    job.state = State.FAILED if failure else State.DONE
-    job.records, job.message, job.finished = records, failure, now_us
+def finish(session: Session, job: ImportJob, *, records: int, now_us: int, failure: str = "") -> ImportJob | None:
+    """
+    End a job, well or (with the code of a `failure`) not. Call `discard` on it once this is committed.
+
+    None, and nothing changes, where somebody else has claimed it meanwhile.
+    """
+    mine = _mine(session, job)
+    if mine is None:
+        return None
+    mine.state = State.FAILED if failure else State.DONE
+    mine.records, mine.message, mine.finished = records, failure, now_us
     if not failure:
-        job.bytes_done = job.bytes_total
-    session.add(job)
-    return job
+        mine.bytes_done = mine.bytes_total
+    session.add(mine)
+    return mine
+
+
+def _mine(session: Session, job: ImportJob) -> ImportJob | None:
+    """The job as it is now, locked, where its lease is still the one that the caller knows."""
+    found = session.get(ImportJob, job.id, with_for_update=True)
+    return found if found is not None and found.leased_until == job.leased_until else None
 
 
 def discard(job: ImportJob) -> None:
@@ -170,7 +184,7 @@ def abandoned(session: Session, now_us: int) -> list[ImportJob]:
     late = select(ImportJob).where(
         col(ImportJob.state) == State.UPLOADING, ImportJob.created < now_us - _UPLOAD_KEPT_US
     )
-    found = list(session.exec(late))
+    found = list(session.exec(late.with_for_update(skip_locked=True)))
     for job in found:
         session.delete(job)
     return found

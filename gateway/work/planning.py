@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 async def handle(workplace: Workplace, work: Work) -> None:
     """Plan because of a completed questionnaire; of several that wait, the last one plans for all."""
-    context = engine_context(f"outbox-{work.id}")
+    context = engine_context(f"outbox-{work.id}", work.lease)
     response = await completed(workplace.store, context, work)
     if response is None or not _calls_for_plan(response) or await _is_another_waiting(workplace, context, work):
         return
@@ -51,7 +51,7 @@ async def handle(workplace: Workplace, work: Work) -> None:
 
 async def handle_replan(workplace: Workplace, work: Work) -> None:
     """Plan because a patient's data have changed."""
-    context = engine_context(f"outbox-{work.id}")
+    context = engine_context(f"outbox-{work.id}", work.lease)
     await propose(workplace.store, context, f"{work.type}/{work.resource}", workplace.now())
 
 
@@ -70,7 +70,7 @@ async def propose(store: Store, context: AccessContext, patient: str, now: datet
         evidence = await _evidence(store, context, patient, moment)
         proposal = weekly_plan(evidence, now=moment, seed=SEED)
     except RecommenderError as unusable:
-        _log.warning("no plan could be made for a patient: %s", type(unusable).__name__)
+        _log.warning("work.unusable", extra={"kind": "plan", "error": type(unusable).__name__})
         return
     if draft is None and not _is_due(proposal, evidence, plans, now.date()):
         return

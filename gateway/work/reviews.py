@@ -40,7 +40,7 @@ def ask(session: Session, *, patient: int, response_id: str, version: int, now_u
 
 async def handle(workplace: Workplace, work: Work) -> None:
     """End the alerts of a response that a clinician has cleared, and plan anew."""
-    store, context = workplace.store, engine_context(f"outbox-{work.id}")
+    store, context = workplace.store, engine_context(f"outbox-{work.id}", work.lease)
     response = await completed(store, context, work)
     if response is None or not patient_of(response):
         return

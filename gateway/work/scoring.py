@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 async def handle(workplace: Workplace, work: Work) -> None:
     """Commit what follows from the response; nothing where all of it is there already."""
-    store, context = workplace.store, engine_context(f"outbox-{work.id}")
+    store, context = workplace.store, engine_context(f"outbox-{work.id}", work.lease)
     response = await completed(store, context, work)
     if response is None or not patient_of(response):
         return
@@ -38,7 +38,7 @@ async def handle(workplace: Workplace, work: Work) -> None:
         scores = score_observations(response, found)
     except RecommenderError as unusable:
         # The same answers will be as unusable next time; the plan policy sends such a person to a clinician.
-        _log.warning("%s/%s cannot be scored: %s", work.type, work.resource, type(unusable).__name__)
+        _log.warning("work.unusable", extra={"work": work.id, "kind": work.kind, "error": type(unusable).__name__})
         found, scores = [], []
     changes = [
         *await _score_changes(store, context, scores),

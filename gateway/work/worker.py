@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Mapping
 
+from gateway.observe import logs
+from gateway.observe.measures import WORK
+from gateway.observe.published import publishing
 from gateway.settings import Settings
 from gateway.store import migrations, outbox
+from gateway.store.database import open_database
 from gateway.store.errors import StoreError
 from gateway.store.outbox import Work
-from gateway.store.sqlite import Database
 from gateway.store.store import Store
 from gateway.work import imports, planning, reviews, scoring
 from gateway.work.engine import publish_engine
+from gateway.work.housekeeping import purge_regularly
 from gateway.work.published import publish_knowledge
 from gateway.work.workplace import Handler, Workplace
 
@@ -55,49 +61,54 @@ class Worker:
             pass
 
     async def _do(self, work: Work) -> None:
-        note = ""
+        note, began = "", time.perf_counter()
         try:
             await self._handler(work)
         except Exception as failure:  # noqa: BLE001 - whatever goes wrong belongs to this piece of work alone
             # The class only: messages may hold what a resource says.
             note = type(failure).__name__
-            _log.error("%s of %s/%s failed: %s", work.kind, work.type, work.resource, note)
+            event = "work.dead" if work.tries + 1 >= outbox.TRIES_MAX else "work.failed"
+            _log.error(event, extra={"work": work.id, "kind": work.kind, "tries": work.tries + 1, "error": note})
+        WORK.observe(time.perf_counter() - began, work.kind, "failed" if note else "done")
         await asyncio.to_thread(self._settle, work, note)
 
     def _lease(self) -> list[Work]:
         with self._workplace.database.reading() as session:
             if not outbox.is_due(session, self._workplace.store.clock()):
                 return []
-        with self._workplace.database.writing() as session:
+        with self._workplace.database.working() as session:
             return outbox.lease(session, self._workplace.store.clock(), limit=1)
 
     def _settle(self, work: Work, note: str) -> None:
-        with self._workplace.database.writing() as session:
+        with self._workplace.database.working() as session:
             if note:
-                outbox.failed(session, work, note, self._workplace.store.clock())
+                settled = outbox.failed(session, work, note, self._workplace.store.clock())
             else:
-                outbox.done(session, work)
+                settled = outbox.done(session, work)
+        if not settled:
+            _log.warning("work.taken-over", extra={"work": work.id, "kind": work.kind})
 
     async def _handler(self, work: Work) -> None:
         handler = self._handlers.get(work.kind)
         if handler is None:
             # Asked for by an earlier version of the gateway; waiting would hold up everything else of this patient.
-            _log.warning("nothing does work of kind %s", work.kind)
+            _log.warning("work.unknown", extra={"work": work.id, "kind": work.kind})
             return
         await handler(self._workplace, work)
 
 
 def run(settings: Settings, parent: int | None) -> None:
     """Work until SIGTERM, or until the parent is gone; what has been begun is finished first."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.configure("worker", level=settings.log_level, form=settings.log_format)
     os.nice(_NICENESS)
-    asyncio.run(_run(settings, parent))
+    with publishing(settings.home, "worker") if settings.has_metrics else contextlib.nullcontext():
+        asyncio.run(_run(settings, parent))
 
 
 async def _run(settings: Settings, parent: int | None) -> None:
     stopping = _stopping_on_signals()
-    database = Database(settings.database_path)
-    migrations.upgrade(database)
+    database = open_database(settings)
+    migrations.make_ready(database)
     store = Store(database, settings=settings)
     await store.start()
     try:
@@ -106,6 +117,7 @@ async def _run(settings: Settings, parent: int | None) -> None:
             tasks.create_task(_watch(parent, stopping))
             tasks.create_task(_outbox(workplace, stopping))
             tasks.create_task(_imports(workplace, stopping))
+            tasks.create_task(purge_regularly(workplace, stopping))
     finally:
         await store.stop()
         database.close()
@@ -149,7 +161,7 @@ async def _demonstration(workplace: Workplace, worker: Worker, stopping: threadi
             if stopping.is_set():
                 return
     except StoreError as refused:
-        _log.error("the demonstration clinic could not be loaded: %s", type(refused).__name__)
+        _log.error("demo.failed", extra={"error": type(refused).__name__})
 
 
 async def _imports(workplace: Workplace, stopping: threading.Event) -> None:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from gateway.settings import Settings
+from gateway.store.database import Database
 from gateway.store.outbox import Work
-from gateway.store.sqlite import Database
 from gateway.store.store import Store
 
 

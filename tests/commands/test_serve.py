@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gateway.people.local_token import local_token
-from gateway.store.sqlite import Database
+from gateway.store.sqlite import SQLiteDatabase
 from gateway.store.store import now_us
 
 PERSON = '{"resourceType":"Patient","name":[{"family":"Sand"}]}'
@@ -96,7 +96,7 @@ def test_without_a_token_nothing_clinical_is_answered(tmp_path: Path) -> None:
         refused = client.get("/fhir/Patient")
         assert (refused.status_code, refused.json()["resourceType"]) == (401, "OperationOutcome")
         assert refused.headers["www-authenticate"].startswith("Bearer")
-        database = Database(tmp_path / "backbridge.sqlite")
+        database = SQLiteDatabase(tmp_path / "backbridge.sqlite")
         token = local_token(database, scope="system/*.rs", organization="Organization/clinic", now_us=now_us())
         database.close()
         assert client.get("/fhir/Patient", headers={"authorization": f"Bearer {token}"}).status_code == 200

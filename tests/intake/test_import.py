@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from gateway.cli import app
 from gateway.people import organisations
 from gateway.settings import Settings
-from gateway.store.sqlite import Database
+from gateway.store.sqlite import SQLiteDatabase
 from gateway.store.store import now_us
 from gateway.work.running import announced, find
 
@@ -23,7 +23,7 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(settings: Settings, database: Database) -> Run:
+def run(settings: Settings, database: SQLiteDatabase) -> Run:
     """The command on an installation with one organisation."""
     with database.writing() as session:
         organisations.add(session, name="Clinic", now_us=now_us(), organisation_id="clinic")
@@ -34,7 +34,7 @@ def run(settings: Settings, database: Database) -> Run:
     return run
 
 
-def stored(database: Database, kind: str) -> list[JSON]:
+def stored(database: SQLiteDatabase, kind: str) -> list[JSON]:
     connection = database.connect()
     rows = connection.execute("SELECT h.body FROM resource r JOIN history h ON h.seq = r.head WHERE r.deleted = 0")
     found = [json.loads(row[0]) for row in rows]
@@ -61,7 +61,7 @@ def condition(logical_id: str, patient: str) -> JSON:
 
 
 def test_references_follow_their_resources_whatever_the_order_of_the_file(
-    run: Run, database: Database, tmp_path: Path
+    run: Run, database: SQLiteDatabase, tmp_path: Path
 ) -> None:
     done = run(ndjson(tmp_path / "a.ndjson", [condition("c1", "Patient/p1"), person("p1")]))
     assert done.exit_code == 0, done.output
@@ -70,7 +70,7 @@ def test_references_follow_their_resources_whatever_the_order_of_the_file(
     assert patient["id"] != "p1"
 
 
-def test_a_later_file_knows_the_resources_of_an_earlier_one(run: Run, database: Database, tmp_path: Path) -> None:
+def test_a_later_file_knows_the_resources_of_an_earlier_one(run: Run, database: SQLiteDatabase, tmp_path: Path) -> None:
     done = run(
         ndjson(tmp_path / "Patient.ndjson", [person("p1")]),
         ndjson(tmp_path / "Condition.ndjson", [condition("c1", "Patient/p1")]),
@@ -80,7 +80,7 @@ def test_a_later_file_knows_the_resources_of_an_earlier_one(run: Run, database: 
 
 
 def test_what_is_wrong_is_named_and_the_rest_goes_in(
-    run: Run, database: Database, settings: Settings, tmp_path: Path
+    run: Run, database: SQLiteDatabase, settings: Settings, tmp_path: Path
 ) -> None:
     lines = [person("p1"), person("p2", gender="foo"), "no json", condition("c2", "Patient/p2"), person("p3")]
     done = run(ndjson(tmp_path / "a.ndjson", lines))
@@ -92,7 +92,7 @@ def test_what_is_wrong_is_named_and_the_rest_goes_in(
     assert sorted(json.loads(line)["entry"] for line in listed.read_text().splitlines()) == [2, 3, 4]
 
 
-def test_the_same_command_again_sends_only_what_is_missing(run: Run, database: Database, tmp_path: Path) -> None:
+def test_the_same_command_again_sends_only_what_is_missing(run: Run, database: SQLiteDatabase, tmp_path: Path) -> None:
     path = ndjson(tmp_path / "a.ndjson", [person(f"p{n}") for n in range(120)])
     assert run(path).exit_code == 0
     again = run(path)
@@ -101,7 +101,7 @@ def test_the_same_command_again_sends_only_what_is_missing(run: Run, database: D
 
 
 def test_a_run_that_was_cut_short_is_taken_up_where_it_stopped(
-    run: Run, database: Database, settings: Settings, tmp_path: Path
+    run: Run, database: SQLiteDatabase, settings: Settings, tmp_path: Path
 ) -> None:
     path = ndjson(tmp_path / "a.ndjson", [person("p1"), condition("c1", "Patient/p1")])
     assert run(path).exit_code == 0
@@ -118,7 +118,7 @@ def test_a_run_that_was_cut_short_is_taken_up_where_it_stopped(
 
 @pytest.mark.parametrize("kind", ["collection", "batch", "searchset", "transaction"])
 def test_bundles_of_every_kind_are_taken_apart_or_sent_whole(
-    run: Run, database: Database, tmp_path: Path, kind: str
+    run: Run, database: SQLiteDatabase, tmp_path: Path, kind: str
 ) -> None:
     def entry(resource: JSON) -> JSON:
         full = {"fullUrl": f"urn:uuid:00000000-0000-4000-8000-{resource['id']:0>12}", "resource": resource}
@@ -133,7 +133,7 @@ def test_bundles_of_every_kind_are_taken_apart_or_sent_whole(
     assert stored(database, "Condition")[0]["subject"]["reference"] == f"Patient/{stored(database, 'Patient')[0]['id']}"
 
 
-def test_numbers_keep_their_digits(run: Run, database: Database, tmp_path: Path) -> None:
+def test_numbers_keep_their_digits(run: Run, database: SQLiteDatabase, tmp_path: Path) -> None:
     path = tmp_path / "one.json"
     path.write_text('{"resourceType":"Medication","amount":{"numerator":{"value":1.50},"denominator":{"value":1}}}')
     assert run(path).exit_code == 0
@@ -161,7 +161,7 @@ def test_health_data_need_a_person(run: Run, tmp_path: Path) -> None:
 
 
 def test_real_histories_go_in_whole_and_only_once(
-    run: Run, database: Database, shared_data: Path, tmp_path: Path
+    run: Run, database: SQLiteDatabase, shared_data: Path, tmp_path: Path
 ) -> None:
     with tarfile.open(shared_data / "synthea" / "bundles-shared.tar.xz") as archive:
         smallest = min((m for m in archive.getmembers() if m.isfile()), key=lambda m: m.size)

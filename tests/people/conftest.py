@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,9 +11,7 @@ from typing import Literal
 
 import pytest
 from argon2 import PasswordHasher
-from sqlmodel import SQLModel
 
-import gateway.people.tables  # noqa: F401  (declares the tables)
 from gateway.people import organisations, sign_in, staff
 from gateway.people.authenticate import Authenticator
 from gateway.people.hashing import SecretHasher
@@ -20,7 +19,8 @@ from gateway.people.sessions import Started
 from gateway.people.sign_in import Browser
 from gateway.people.tables import Organisation, Role, StaffAccount
 from gateway.settings import Settings
-from gateway.store.sqlite import Database
+from gateway.store.database import Database, open_database
+from gateway.store.sqlite import SQLiteDatabase
 
 SECOND = 1_000_000
 HOUR = 3_600 * SECOND
@@ -97,14 +97,17 @@ class Installation:
         )
 
 
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[Installation]:
-    """A fresh installation on a temporary file."""
-    database = Database(tmp_path / "people.db", synchronous="OFF")
-    SQLModel.metadata.create_all(database.engine)
-    installation = Installation(database, Settings(home=tmp_path))
-    yield installation
-    installation.authenticator.close()
+@pytest.fixture(params=["sqlite", "postgresql"])
+def here(request: pytest.FixtureRequest, tmp_path: Path, empty_database: Path) -> Iterator[Installation]:
+    """A fresh installation on each database."""
+    if request.param == "postgresql":
+        settings = Settings(home=tmp_path, database_url=request.getfixturevalue("postgresql_url"))
+        database = open_database(settings)
+    else:
+        settings = Settings(home=tmp_path)
+        shutil.copy(empty_database, settings.database_path)
+        database = SQLiteDatabase(settings.database_path, synchronous="OFF")
+    yield Installation(database, settings)
     database.close()
 
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import sqlite3
-from pathlib import Path
-
 import pytest
 from sqlmodel import select
 
 from gateway.access import Purpose
 from gateway.people import memberships, tokens
-from gateway.people.authenticate import Authenticator, Unauthenticated, open_access_context
+from gateway.people.authenticate import Unauthenticated, open_access_context
 from gateway.people.errors import NotAMember, Unacceptable
 from gateway.people.local_token import local_token
 from gateway.people.tables import AccessToken, Organisation, Role
 from gateway.r4.identity import key_of, new_id
 from gateway.smart import clients, jose
 from gateway.smart.jwks import of_keys
-from gateway.store.sqlite import Database
+from gateway.store.database import open_database
 
 from .conftest import Installation
 
@@ -108,13 +105,13 @@ def test_token_ends_at_its_time(here: Installation, clinic: Organisation) -> Non
 
 
 def test_revocation_and_disabling_by_another_process_bite_on_the_next_request(
-    here: Installation, clinic: Organisation, tmp_path: Path
+    here: Installation, clinic: Organisation
 ) -> None:
-    """The other process is a second Database on the same file, with connections of its own."""
+    """The other process is a second Database in the same place, with connections of its own."""
     client_id, token = client_token(here, clinic)
     _, other = client_token(here, clinic)
     here.authenticator.context(f"Bearer {token}", request_id="r")
-    elsewhere = Database(tmp_path / "people.db", synchronous="OFF")
+    elsewhere = open_database(here.settings)
     with elsewhere.writing() as session:
         assert tokens.revoke(session, token, client=client_id, now_us=here.now_us)
         assert not tokens.revoke(session, other, client=client_id, now_us=here.now_us)
@@ -278,11 +275,3 @@ def test_expired_tokens_are_cleared_away_after_a_day(here: Installation) -> None
 def test_open_access_is_named_and_marked_as_bypass() -> None:
     context = open_access_context("r-1")
     assert (context.bypass, context.client, context.actors) == (True, "open-access", ())
-
-
-def test_authenticator_closes_with_its_block(here: Installation) -> None:
-    _, token = client_token(here, here.clinic("Riverside Clinic"))
-    with Authenticator(here.database, here.settings, lambda: here.now_us) as authenticator:
-        assert authenticator.context(f"Bearer {token}", request_id="r").actors
-    with pytest.raises(sqlite3.ProgrammingError):
-        authenticator.context(f"Bearer {token}", request_id="r")

@@ -15,7 +15,7 @@ from gateway.people.tables import Organisation, Role, StaffAccount
 from gateway.r4.identity import key_of
 from gateway.settings import Settings
 from gateway.store import migrations
-from gateway.store.sqlite import Database
+from gateway.store.sqlite import SQLiteDatabase
 from gateway.store.store import Store, now_us
 from gateway.work.worker import Worker
 from gateway.work.workplace import Workplace
@@ -30,14 +30,14 @@ class Installation:
     home: Path
     base_url: str = "http://testserver"
     settings: Settings = field(init=False)
-    database: Database = field(init=False)
+    database: SQLiteDatabase = field(init=False)
     clinic: Organisation = field(init=False)
     practice: Organisation = field(init=False)
     clinician: StaffAccount = field(init=False)
 
     def __post_init__(self) -> None:
         self.settings = Settings(home=self.home, public_base_url=self.base_url)
-        self.database = Database(self.settings.database_path)
+        self.database = SQLiteDatabase(self.settings.database_path)
         migrations.upgrade(self.database)
         hasher = SecretHasher(sign_in_key(self.home / "keys"))
         self.clinician, self.clinic = staff.first_administrator(

@@ -129,11 +129,12 @@ def test_the_page_follows_the_job_to_its_end(installation: Installation, patient
         while (claimed := jobs.claim(session, 1)) is not None and claimed.id != job["id"]:
             pass
         assert claimed is not None
-        assert jobs.progress(session, claimed.id, bytes_done=100, records=3, now_us=2)
+        assert jobs.progress(session, claimed, bytes_done=100, records=3, now_us=2)
     status = patient.client.get(f"/import/{job['id']}/status").json()
     assert (status["state"], status["done"], status["records"]) == ("running", 100, 3)
     with installation.database.writing() as session:
-        finished = jobs.finish(session, claimed.id, records=7, now_us=3)
+        finished = jobs.finish(session, claimed, records=7, now_us=3)
+    assert finished is not None
     jobs.discard(finished)
     assert "7 days of steps" in patient.open(f"/import/{job['id']}").text
     assert not Path(finished.path).exists()

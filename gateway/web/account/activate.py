@@ -60,7 +60,7 @@ def _activated(visit: Visit) -> Started:
 def _signed_in(visit: Visit, activated: Activated) -> Started:
     """The code has just proved who this is: no second sign-in."""
     account = activated.account
-    with visit.site.database.writing() as session:
+    with visit.site.database.adding() as session:
         return sessions.start(
             session,
             person=account.key,

@@ -33,5 +33,5 @@ def _chosen(visit: StaffVisit) -> None:
     key = visit.form.text("organisation")
     if not key.isdigit():
         raise NotAMember
-    with visit.site.database.writing() as session:
+    with visit.site.database.adding() as session:
         sessions.choose_organisation(session, visit.signed_in.session, int(key), visit.now_us)

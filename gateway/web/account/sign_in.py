@@ -79,7 +79,7 @@ def own_path(path: str) -> str:
 
 
 def _end(visit: SignedInVisit, token: str) -> None:
-    with visit.site.database.writing() as session:
+    with visit.site.database.adding() as session:
         sessions.end_token(session, token, visit.now_us)
 
 

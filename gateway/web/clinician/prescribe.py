@@ -58,7 +58,7 @@ def account_state(visit: ClinicVisit, patient_id: str) -> str:
 
 
 def _prescribed(visit: ClinicVisit, patient_id: str) -> Prescribed:
-    with visit.site.database.writing() as session:
+    with visit.site.database.adding() as session:
         return patients.prescribe(
             session,
             patient_id=patient_id,

@@ -85,7 +85,7 @@ async def clear(visit: ClinicVisit) -> Response:
 
 def _ask_for_plan(visit: ClinicVisit, patient_id: str, answers: Version) -> None:
     """The job child sees to the rest: it plans anew, now that nothing stands in the way."""
-    with visit.site.database.writing() as session:
+    with visit.site.database.working() as session:
         orders.ask(
             session,
             orders.REVIEW,

@@ -129,7 +129,7 @@ def _created(visit: PatientVisit, total: int, mark: str) -> ImportJob:
     """One open import a person: a disk is not for filling. What was never finished makes room."""
     folder = visit.site.settings.home / "imports"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with visit.site.database.writing() as session:
+    with visit.site.database.adding() as session:
         late = jobs.abandoned(session, visit.now_us)
         open_jobs = [job for job in jobs.of_patient(session, visit.patient_key) if job.is_open and job not in late]
         unfinished = [job for job in open_jobs if job.state == State.UPLOADING]
@@ -158,12 +158,12 @@ def _accept(visit: PatientVisit, job: ImportJob) -> str:
     with path.open("rb") as file:
         is_export = file.read(8).startswith(_BEGINNINGS)
         os.fsync(file.fileno())
-    with visit.site.database.writing() as session:
+    with visit.site.database.working() as session:
         found = session.get_one(ImportJob, job.id)
         if is_export:
             jobs.arrived(session, found)
         else:
-            jobs.finish(session, job.id, records=0, now_us=visit.now_us, failure="not-an-export")
+            jobs.finish(session, job, records=0, now_us=visit.now_us, failure="not-an-export")
     if not is_export:
         jobs.discard(job)
     return "" if is_export else "import.failed.not-an-export"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -35,7 +34,7 @@ class Seen:
 
 async def looks(visit: PatientVisit) -> Response:
     """Everybody but the patient; the patient's own looking is counted in one line."""
-    found = await asyncio.to_thread(visit.site.store.looks, visit.context, _MOST)
+    found = await visit.site.store.looks(visit.context, _MOST)
     others = [look for look in found if look.agent != visit.reference]
     references = {look.agent for look in others} | {look.organization for look in others}
     names = await names_of(visit.site.database, references, visit.messages)

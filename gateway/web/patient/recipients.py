@@ -10,8 +10,8 @@ from typing import Any
 from consent.forms import describe, is_withdrawn
 from consent.wording import NoWording
 from gateway.people import organisations, relationships
+from gateway.store.database import Database
 from gateway.store.errors import NotFound
-from gateway.store.sqlite import Database
 from gateway.web.dates import Dates
 from gateway.web.messages import Messages
 from gateway.web.visit import PatientVisit
