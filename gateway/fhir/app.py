@@ -10,22 +10,28 @@ from __future__ import annotations
 
 import logging
 import re
-import traceback
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import replace
+from functools import partial
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.access import AccessContext
-from gateway.fhir import bundle, capability, create, delete, history, read, search, update, vread
-from gateway.fhir.bodies import read_body
+from gateway.fhir import bundle, capability, create, delete, history, patch, read, search, update, vread
+from gateway.fhir.bodies import Bodies
 from gateway.fhir.errors import ClientGone
 from gateway.fhir.exchange import Answer, Handler, Header, Request, Service, permit
-from gateway.fhir.negotiate import FHIR_JSON, answer_type, check_form_type, check_resource_type
+from gateway.fhir.negotiate import CHECKS, FHIR_JSON, answer_type
+from gateway.fhir.operation_handlers import OPERATION_HANDLERS
 from gateway.fhir.outcomes import EXPECTED, FAULT, Failure, failure_of
 from gateway.fhir.parameters import pairs_of, value_of
-from gateway.fhir.paths import Route, route
+from gateway.fhir.paths import route
 from gateway.fhir.search_syntax import SearchLimits
+from gateway.observe.logs import place_of
+from gateway.observe.requests import UNROUTED, Requests
 from gateway.settings import Settings
+from gateway.store.errors import SignInMoved
 
 if TYPE_CHECKING:
     from gateway.store.store import Store
@@ -33,8 +39,20 @@ if TYPE_CHECKING:
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Authenticate = Callable[[str | None, str, str], AccessContext]
-"""(Authorization header, request id, client address) to who asks; raises `people.authenticate.Unauthenticated`."""
+Sender = Callable[..., Awaitable[AccessContext]]
+
+
+class Authenticate(Protocol):
+    """
+    Authorization header, request id and client address to who asks; raises `people.authenticate.Unauthenticated`.
+
+    afresh  whatever is remembered of the sender
+    """
+
+    def __call__(
+        self, authorization: str | None, request_id: str, origin: str, /, *, afresh: bool = False
+    ) -> Awaitable[AccessContext]: ...
+
 
 HANDLERS: dict[str, Handler] = {
     "read": read.read,
@@ -44,6 +62,7 @@ HANDLERS: dict[str, Handler] = {
     "history-system": history.history,
     "create": create.create,
     "update": update.update,
+    "patch": patch.patch,
     "delete": delete.delete,
     "search-type": search.search,
     "search-compartment": search.search,
@@ -51,9 +70,12 @@ HANDLERS: dict[str, Handler] = {
     "batch": bundle.bundle,
     "transaction": bundle.bundle,
     "capabilities": capability.capabilities,
+    **OPERATION_HANDLERS,
 }
 # What everyone may ask without a token.
 OPEN_TO_ALL = frozenset(("capabilities",))
+# Their entries are done one by one, so the whole cannot be done once more.
+_SIGNED_IN_AFRESH = frozenset(("batch", "transaction"))
 
 _ALWAYS: tuple[Header, ...] = (
     (b"cache-control", b"no-store"),
@@ -63,6 +85,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._\-]{1,64}")
 _NOBODY = AccessContext(actors=(), agent="", client="", activity="", request_id="")
 
 log = logging.getLogger(__name__)
+_requests = Requests("/fhir/")
 
 
 class FHIRApplication:
@@ -74,16 +97,18 @@ class FHIRApplication:
 
     def __init__(self, store: Store, authenticate: Authenticate, settings: Settings) -> None:
         self._authenticate = authenticate
+        self._bodies = Bodies(settings)
         self._service = Service(
             store=store,
             settings=settings,
             limits=SearchLimits(settings.page_default, settings.page_max, settings.max_chain_depth),
             base_url=settings.fhir_base_url,
             handlers=HANDLERS,
-            statement=capability.statement(settings.fhir_base_url),
+            statement=capability.statement(settings),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = perf_counter()
         headers = _headers(scope["headers"])
         request_id = _request_id(headers.get(b"x-request-id"))
         try:
@@ -95,6 +120,8 @@ class FHIRApplication:
         except Exception as fault:  # noqa: BLE001 - the last line: whatever it is, the client gets an OperationOutcome
             _log_fault(request_id, fault)
             answer, content_type = _answer_of(Failure(500, (FAULT,))), FHIR_JSON
+        template, client = scope.get("fhir_route", (UNROUTED, ""))
+        _requests.answered(template, scope["method"], answer.status, perf_counter() - began, request_id, client)
         await _send(send, answer, content_type, request_id, with_body=scope["method"] != "HEAD")
 
     async def _answer(
@@ -102,26 +129,44 @@ class FHIRApplication:
     ) -> tuple[Answer, Header]:
         found = route(scope["method"], _path(scope))
         interaction = found.interaction
-        context = _NOBODY if interaction.code in OPEN_TO_ALL else self._known(scope, headers, request_id)
+        scope["fhir_route"] = interaction.template, ""
+        sender = partial(self._known, scope, headers, request_id)
+        afresh = interaction.code in _SIGNED_IN_AFRESH
+        context = _NOBODY if interaction.code in OPEN_TO_ALL else await sender(afresh=afresh)
+        scope["fhir_route"] = interaction.template, context.client
         if interaction.letter:
             permit(context, found.subject, interaction.letter)
         query: bytes = scope["query_string"]
         content_type = _wanted_type(headers, query)
-        body = await self._body(found, receive, headers) if interaction.body else b""
-        request = Request(found, context, query, headers, body)
-        return await HANDLERS[interaction.code](self._service, request), content_type
+        if not interaction.body:
+            return await self._perform(Request(found, context, query, headers), sender), content_type
+        CHECKS[interaction.body](headers.get(b"content-type"), headers.get(b"content-encoding"))
+        async with self._bodies.read(receive, headers) as body:
+            return await self._perform(Request(found, context, query, headers, body), sender), content_type
 
-    def _known(self, scope: Scope, headers: Mapping[bytes, bytes], request_id: str) -> AccessContext:
+    async def _perform(self, request: Request, sender: Sender) -> Answer:
+        interaction = request.route.interaction
+        handler = HANDLERS[interaction.code]
+        try:
+            return await handler(self._service, request)
+        except SignInMoved:
+            # What was remembered of the sender is out of date, and nothing has been done yet.
+            context = await sender(afresh=True)
+            if interaction.letter:
+                permit(context, request.route.subject, interaction.letter)
+            return await handler(self._service, replace(request, context=context))
+
+    async def _known(
+        self, scope: Scope, headers: Mapping[bytes, bytes], request_id: str, *, afresh: bool
+    ) -> AccessContext:
         authorization = headers.get(b"authorization")
         client = scope.get("client")
-        return self._authenticate(
-            None if authorization is None else authorization.decode("latin-1"), request_id, client[0] if client else ""
+        return await self._authenticate(
+            None if authorization is None else authorization.decode("latin-1"),
+            request_id,
+            client[0] if client else "",
+            afresh=afresh,
         )
-
-    async def _body(self, found: Route, receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
-        check = check_form_type if found.interaction.body == "form" else check_resource_type
-        check(headers.get(b"content-type"), headers.get(b"content-encoding"))
-        return await read_body(receive, headers, self._service.settings.max_body_bytes)
 
 
 def _headers(raw: Sequence[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:
@@ -171,6 +216,5 @@ async def _send(send: Send, answer: Answer, content_type: Header, request_id: st
 
 def _log_fault(request_id: str, fault: Exception) -> None:
     """Where it failed and with what class of error; never its message, which may hold a value of a resource."""
-    frames = traceback.extract_tb(fault.__traceback__)
-    places = " > ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames)
-    log.error("request %s failed: %s at %s", request_id, type(fault).__name__, places)
+    where = {"request_id": request_id, "error": type(fault).__name__, "place": place_of(fault.__traceback__)}
+    log.error("request.fault", extra=where)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
+from gateway import VERSION
 from gateway.fhir.errors import BadRequest
 from gateway.fhir.exchange import Answer, Request, Service
+from gateway.fhir.negotiate import FHIR_JSON, JSON_PATCH
+from gateway.fhir.operations import OPERATIONS, Operation, operations_of
 from gateway.fhir.parameters import refuse_unknown, value_of
 from gateway.fhir.paths import INTERACTIONS, READ_ONLY, WRITES
+from gateway.fhir.terminology_capabilities import terminology_capabilities
 from gateway.r4.definitions import TYPES
 from gateway.r4.search_parameters import COMPARTMENTS, DEFINITIONS, Definition
+from gateway.settings import Settings
 
 # The day on which what this statement says last changed: `date` says so of the statement, not of the server's start.
 CHANGED = "2026-11-21"
 KNOWN = frozenset(("mode",))
+MODES = ("full", "normative", "terminology")
 # An envelope of operations, which no store keeps.
 NOT_STORED = frozenset(("Parameters",))
 POINTS_ANYWHERE = 100
@@ -34,13 +40,21 @@ NATIVE_PARAMETERS = (
 async def capabilities(service: Service, request: Request) -> Answer:
     """The same for everyone: it needs no token."""
     pairs = refuse_unknown(request.pairs, KNOWN, strict=service.is_strict(request))
-    if value_of(pairs, "mode") not in (None, "", "full", "normative"):
-        raise BadRequest("The mode is full or normative here.")
-    return Answer(200, (), service.statement)
+    mode = value_of(pairs, "mode") or "full"
+    if mode not in MODES:
+        raise BadRequest("The mode is full, normative or terminology.")
+    return Answer(200, (), _terminology(service.base_url) if mode == "terminology" else service.statement)
 
 
-def statement(base_url: str) -> bytes:
-    """The CapabilityStatement of a server at this URL."""
+@lru_cache(maxsize=1)
+def _terminology(base_url: str) -> bytes:
+    """Asked for seldom and long to write, so it is written on the first request."""
+    return terminology_capabilities(base_url, CHANGED)
+
+
+def statement(settings: Settings) -> bytes:
+    """The CapabilityStatement of a server with these settings."""
+    base_url = settings.fhir_base_url
     return orjson.dumps(
         {
             "resourceType": "CapabilityStatement",
@@ -49,52 +63,55 @@ def statement(base_url: str) -> bytes:
             "date": CHANGED,
             "publisher": "Backbridge",
             "kind": "instance",
-            "software": {"name": "Backbridge", "version": _software_version()},
+            "software": {"name": "Backbridge", "version": VERSION},
             "implementation": {"description": "Backbridge FHIR endpoint", "url": base_url},
             "fhirVersion": "4.0.1",
             "format": ["application/fhir+json", "json"],
-            "rest": [_rest()],
+            "patchFormat": [JSON_PATCH, FHIR_JSON[1].decode().partition(";")[0]],
+            "rest": [_rest(settings)],
         }
     )
 
 
-def _software_version() -> str:
-    try:
-        return version("backbridge")
-    except PackageNotFoundError:
-        return "run from a checkout"
-
-
-def _rest() -> dict[str, Any]:
-    return {
+def _rest(settings: Settings) -> dict[str, Any]:
+    found = {
         "mode": "server",
         "security": {"description": "OAuth 2 bearer tokens; consent is applied to every read and write."},
-        "resource": [_resource(name) for name in TYPES if name not in NOT_STORED],
+        "resource": [_resource(name, settings) for name in TYPES if name not in NOT_STORED],
         "interaction": [{"code": code} for code in _codes("system")],
+        "operation": [_operation(row) for row in OPERATIONS if "system" in row.letters],
         "compartment": [f"http://hl7.org/fhir/CompartmentDefinition/{name.lower()}" for name in sorted(COMPARTMENTS)],
     }
+    return {key: value for key, value in found.items() if value != []}
 
 
-def _resource(name: str) -> dict[str, Any]:
+def _resource(name: str, settings: Settings) -> dict[str, Any]:
     definitions = DEFINITIONS[name]
+    is_writable = name not in READ_ONLY
+    deletes = "single" if settings.conditional_delete_max == 1 else "multiple"
     described = {
         "type": name,
         "profile": f"http://hl7.org/fhir/StructureDefinition/{name}",
-        "interaction": [{"code": code} for code in _codes("resource", writes=name not in READ_ONLY)],
+        "interaction": [{"code": code} for code in _codes("resource", writes=is_writable)],
         "versioning": "versioned",
         "readHistory": True,
         # Only clients registered as feeds choose ids, and only below their prefix.
         "updateCreate": False,
-        "conditionalCreate": name not in READ_ONLY,
+        "conditionalCreate": is_writable,
         "conditionalRead": "full-support",
-        "conditionalUpdate": False,
-        "conditionalDelete": "not-supported",
-        "referencePolicy": ["literal", "logical"],
+        "conditionalUpdate": is_writable,
+        "conditionalDelete": deletes if is_writable else "not-supported",
+        "referencePolicy": ["literal", "logical", *(["enforced"] if settings.references == "existing" else [])],
         "searchInclude": sorted(f"{name}:{code}" for code, row in definitions.items() if _is_link(row)),
         "searchRevInclude": _REFERRERS.get(name, []),
         "searchParam": [*NATIVE_PARAMETERS, *(_parameter(code, row) for code, row in definitions.items())],
+        "operation": [_operation(row) for row in operations_of(name) if is_writable or not row.affects_state],
     }
     return {key: value for key, value in described.items() if value != []}
+
+
+def _operation(row: Operation) -> dict[str, str]:
+    return {"name": row.name, "definition": row.definition}
 
 
 def _parameter(code: str, row: Definition) -> dict[str, str]:

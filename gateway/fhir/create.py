@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.fhir.drafts import Draft
 from gateway.fhir.exchange import Answer, Header, Request, Service, version_headers
 from gateway.fhir.outcomes import informational
 from gateway.fhir.resources import condition_of, resource_of
@@ -18,13 +19,19 @@ _CREATED_ANEW = frozenset(("created", "matched"))
 
 async def create(service: Service, request: Request) -> Answer:
     """201 with Location and ETag; 200 where the condition found one resource, 412 where it found several."""
+    drafted = await draft(service, request)
+    (done,) = await service.store.commit(request.context, drafted.changes)
+    return written(service, request.prefer.returns, done)
+
+
+async def draft(service: Service, request: Request) -> Draft:
+    """What the creation asks of the store; its condition is searched there. Raises what makes it refused."""
     resource_type = request.route.type
     resource, text = resource_of(service, request)
     condition = None
     if (query := request.headers.get(b"if-none-exist")) is not None:
         condition = condition_of(service, resource_type, query)
-    (done,) = await service.store.commit(request.context, [Create(resource_type, resource, text, condition=condition)])
-    return written(service, request.prefer.returns, done)
+    return Draft((Create(resource_type, resource, text, condition=condition),))
 
 
 def written(service: Service, returns: str, done: Committed) -> Answer:

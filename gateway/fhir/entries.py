@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import orjson
 
 from gateway.access import AccessContext
 from gateway.fhir.bundle_text import Entry
 from gateway.fhir.bundles import json_string
 from gateway.fhir.errors import BadRequest
 from gateway.fhir.exchange import Answer, Request, Service, http_date, permit
+from gateway.fhir.negotiate import FHIR_JSON, JSON_PATCH
 from gateway.fhir.outcomes import Failure, status_line
 from gateway.fhir.paths import Route, route
 from gateway.store.changes import Version, instant
@@ -48,13 +52,36 @@ class EntryRequest:
         found = route(self.method, self.path)
         if found.interaction.body == "form" or found.interaction.code in ("batch", "transaction"):
             raise BadRequest("An entry cannot hold a Bundle or a form.", expression="Bundle.request.url")
-        if found.interaction.body and self.resource is None:
+        if found.interaction.body not in ("", "parameters") and self.resource is None:
             raise BadRequest("This entry needs a resource.", expression="Bundle.resource")
         return found
 
     def request(self, found: Route, context: AccessContext) -> Request:
-        body = self.resource.encode() if self.resource is not None and found.interaction.body else b""
-        return Request(found, context, self.query.encode(), self.headers, body)
+        """The same as if it had come alone. Raises BadRequest for a Binary that holds no patch."""
+        if self.resource is None or not found.interaction.body:
+            return Request(found, context, self.query.encode(), self.headers)
+        body, content_type = self.resource.encode(), FHIR_JSON[1]
+        if found.interaction.body == "patch":
+            body, content_type = unwrapped(body)
+        headers = {**self.headers, b"content-type": content_type}
+        return Request(found, context, self.query.encode(), headers, body)
+
+
+def unwrapped(body: bytes) -> tuple[bytes, bytes]:
+    """A patch and its Content-Type: a JSON Patch comes in a Binary, a FHIRPath Patch as it is (R4 section 3.1.0.6)."""
+    try:
+        resource = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body, FHIR_JSON[1]
+    if not isinstance(resource, dict) or resource.get("resourceType") != "Binary":
+        return body, FHIR_JSON[1]
+    content_type, data = resource.get("contentType"), resource.get("data")
+    if content_type != JSON_PATCH or not isinstance(data, str):
+        raise BadRequest(f"A Binary that is a patch has the contentType {JSON_PATCH}.", expression="Bundle.resource")
+    try:
+        return b64decode(data, validate=True), JSON_PATCH.encode()
+    except ValueError:
+        raise BadRequest("The data of the Binary is not base64.", expression="Bundle.resource.data") from None
 
 
 def read_entry(base_url: str, outer: Mapping[bytes, bytes], index: int, entry: Entry) -> EntryRequest:

@@ -9,7 +9,8 @@
     ├── NotAcceptable          the client wants a format that is not JSON of FHIR 4.0
     ├── UnsupportedMediaType   the client sent one
     ├── BodyTooLarge, BodyTooSlow, TooManyEntries
-    ├── AlreadyExists          If-None-Match: * and there is one
+    ├── Incomplete             a document one of whose parts cannot be had
+    ├── PatchRefused           a patch that does not fit the resource as it is
     └── NoMatch                a conditional reference that matches nothing
 
 Who is not let in at all is `gateway.people.authenticate.Unauthenticated`.
@@ -70,8 +71,12 @@ class TooManyEntries(ProtocolError):
     """The Bundle has more entries than this server takes; send several."""
 
 
-class AlreadyExists(ProtocolError):
-    """The resource exists, and If-None-Match: * asks that it does not."""
+class Incomplete(ProtocolError):
+    """Something that belongs to this cannot be had, so it is not made without it."""
+
+
+class PatchRefused(ProtocolError):
+    """The patch cannot be applied to this resource as it is now."""
 
 
 class NoMatch(ProtocolError):

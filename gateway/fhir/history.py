@@ -15,10 +15,11 @@ from gateway.fhir.exchange import Answer, Request, Service
 from gateway.fhir.outcomes import status_line
 from gateway.fhir.parameters import Pairs, link, refuse_unknown, value_of, without
 from gateway.fhir.paths import is_logical_id
+from gateway.r4.extract_dates import BadDate, date_range
 from gateway.store.changes import METHODS, Version, instant
 from gateway.store.errors import NotFound
 
-KNOWN = frozenset(("_count", "_since", "_sort", "_cursor"))
+KNOWN = frozenset(("_count", "_since", "_at", "_sort", "_cursor"))
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -36,6 +37,7 @@ async def history(service: Service, request: Request) -> Answer:
         count=_count(service, value_of(pairs, "_count")),
         cursor=value_of(pairs, "_cursor"),
         oldest_first=_oldest_first(value_of(pairs, "_sort")),
+        at=_at(value_of(pairs, "_at")),
     )
     entries = [_entry(service, version) for version in page.entries]
     links = _links(service, request, pairs, page.next)
@@ -75,6 +77,18 @@ def _since(text: str | None) -> int | None:
         return (datetime.fromisoformat(written) - _EPOCH) // timedelta(microseconds=1)
     except (ValueError, OverflowError):
         raise BadRequest("_since is not a moment of the calendar.") from None
+
+
+def _at(text: str | None) -> tuple[int, int] | None:
+    """The time that a date covers by its precision, in microseconds since 1970, half-open."""
+    if not text:
+        return None
+    try:
+        return date_range(text.replace(" ", "+"))
+    except BadDate:
+        raise BadRequest(
+            "_at must be a date or a moment with a zone, such as 2026-01 or 2026-01-31T09:30:00Z."
+        ) from None
 
 
 def _count(service: Service, text: str | None) -> int:

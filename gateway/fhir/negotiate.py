@@ -32,6 +32,7 @@ _FORMATS: dict[str, Header] = {
 _VERSIONS = ("", "4.0", "4.0.1")
 _QUOTED_COMMA = re.compile(r',(?=(?:[^"]*"[^"]*")*[^"]*$)')
 _FORM = "application/x-www-form-urlencoded"
+JSON_PATCH = "application/json-patch+json"
 
 
 def answer_type(accept: bytes | None, format_: str | None = None) -> Header:
@@ -58,11 +59,42 @@ def check_resource_type(content_type: bytes | None, content_encoding: bytes | No
         raise UnsupportedMediaType
 
 
+def check_patch_type(content_type: bytes | None, content_encoding: bytes | None) -> None:
+    """Raises UnsupportedMediaType unless the body is declared as a JSON Patch, or as JSON of FHIR (FHIRPath Patch)."""
+    _check_encoding(content_encoding)
+    if not (is_json_patch(content_type) or _is_resource(content_type or b"")):
+        raise UnsupportedMediaType(f"Send a patch as {JSON_PATCH}, or as application/fhir+json with Parameters.")
+
+
+def check_parameters_type(content_type: bytes | None, content_encoding: bytes | None) -> None:
+    """Raises UnsupportedMediaType unless the body is declared as JSON of FHIR, or nothing is declared (no body)."""
+    if content_type is None:
+        _check_encoding(content_encoding)
+    else:
+        check_resource_type(content_type, content_encoding)
+
+
+@lru_cache(maxsize=64)
+def is_json_patch(content_type: bytes | None) -> bool:
+    """Whether a Content-Type is that of RFC 6902."""
+    name, parameters = _parsed((content_type or b"").decode("latin-1"))
+    return name == JSON_PATCH and parameters.get("charset", "utf-8").lower() in ("utf-8", "utf8")
+
+
 def check_form_type(content_type: bytes | None, content_encoding: bytes | None) -> None:
     """Raises UnsupportedMediaType unless the body is declared as a form, or nothing is declared (an empty body)."""
     _check_encoding(content_encoding)
     if content_type is not None and _parsed(content_type.decode("latin-1"))[0] != _FORM:
         raise UnsupportedMediaType(f"Send the search parameters as {_FORM}.")
+
+
+CHECKS = {
+    "resource": check_resource_type,
+    "form": check_form_type,
+    "patch": check_patch_type,
+    "parameters": check_parameters_type,
+}
+"""By what an interaction's body is: the check of the headers that declare it."""
 
 
 @lru_cache(maxsize=256)

@@ -34,18 +34,23 @@ OUTCOMES: dict[type[Exception], tuple[int, str]] = {
     door.BodyTooLarge: (413, "too-long"),
     door.BodyTooSlow: (408, "timeout"),
     door.TooManyEntries: (413, "too-costly"),
-    door.AlreadyExists: (412, "conflict"),
     door.NoMatch: (412, "not-found"),
+    door.PatchRefused: (422, "processing"),
+    door.Incomplete: (422, "incomplete"),
     store.NotFound: (404, "not-found"),
     store.Gone: (410, "deleted"),
     store.Forbidden: (403, "forbidden"),
     store.IdNotAllowed: (405, "not-supported"),
     store.VersionMismatch: (412, "conflict"),
+    store.AlreadyExists: (412, "conflict"),
     store.SeveralMatches: (412, "multiple-matches"),
     store.CursorInvalid: (400, "value"),
     store.TooCostly: (422, "too-costly"),
     store.Busy: (503, "throttled"),
     store.StorageFailed: (503, "no-store"),
+    # The door tries again by itself, and jobs have no door; should they come so far, the client may try again.
+    store.SignInMoved: (503, "throttled"),
+    store.LeaseLost: (503, "throttled"),
     # These two list their own issues; the code here stands in where the list is empty.
     store.UnsupportedConsent: (422, "not-supported"),
     store.Invalid: (422, "invalid"),
@@ -135,10 +140,10 @@ def _headers(error: Exception) -> tuple[Header, ...]:
     if isinstance(error, door.MethodNotAllowed):
         return ((b"allow", error.allow.encode()),)
     if isinstance(error, store.IdNotAllowed):
-        return ((b"allow", b"GET, HEAD, DELETE"),)
+        return ((b"allow", b"DELETE, GET, HEAD, PATCH"),)
     if isinstance(error, Unauthenticated):
         return ((b"www-authenticate", error.challenge.encode("latin-1", "replace")),)
-    if isinstance(error, (store.Busy, store.StorageFailed)):
+    if _row(error)[0] == 503:
         return ((b"retry-after", b"1"),)
     return ()
 

@@ -5,11 +5,12 @@ A template is also the key of the look-up: `route` turns a path into the templat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
 from gateway.fhir.errors import MethodNotAllowed, UnknownPath, UnknownType
+from gateway.fhir.operations import OPERATIONS, Operation
 from gateway.r4.definitions import TYPES
 from gateway.r4.identity import LOGICAL_ID
 from gateway.r4.search_parameters import COMPARTMENTS
@@ -19,9 +20,9 @@ from gateway.r4.search_parameters import COMPARTMENTS
 class Interaction:
     """
     code      the interaction's code in the CapabilityStatement, and the key of its handler
-    level     where the CapabilityStatement lists it: resource or system; empty for what it does not list
+    level     where the CapabilityStatement lists it: resource or system; empty for what it does not list there
     letter    the letter of `cruds` that a scope must have; empty where the handler itself asks, or none is needed
-    body      what the request carries: nothing, a resource, or a form
+    body      what the request carries: nothing, a resource, a form, a patch, or the parameters of an operation
     """
 
     code: str
@@ -32,7 +33,20 @@ class Interaction:
     body: str = ""
 
 
-# SMART App Launch 2.2, scopes: r covers read, vread and the history of an instance; s every other history.
+_LEVELS = {"system": "", "type": "{type}/", "instance": "{type}/{id}/"}
+
+
+def _operation_rows(operation: Operation) -> Iterator[Interaction]:
+    """The endpoints of an operation: at each of its levels, for each of its types, POST and where it may be GET."""
+    for level, letter in operation.letters.items():
+        for resource_type in operation.types or ("{type}",):
+            template = _LEVELS[level].replace("{type}", resource_type) + f"${operation.name}"
+            if not operation.affects_state:
+                yield Interaction(operation.code, "GET", template, "", letter)
+            yield Interaction(operation.code, "POST", template, "", letter, body="parameters")
+
+
+# SMART App Launch 2.2, scopes: r covers read, vread and the history of an instance, s every other history, u a patch.
 INTERACTIONS: tuple[Interaction, ...] = (
     Interaction("read", "GET", "{type}/{id}", "resource", "r"),
     Interaction("vread", "GET", "{type}/{id}/_history/{version}", "resource", "r"),
@@ -41,7 +55,11 @@ INTERACTIONS: tuple[Interaction, ...] = (
     Interaction("history-system", "GET", "_history", "system", "s"),
     Interaction("create", "POST", "{type}", "resource", "c", body="resource"),
     Interaction("update", "PUT", "{type}/{id}", "resource", "u", body="resource"),
+    Interaction("update", "PUT", "{type}", "resource", "u", body="resource"),
+    Interaction("patch", "PATCH", "{type}/{id}", "resource", "u", body="patch"),
+    Interaction("patch", "PATCH", "{type}", "resource", "u", body="patch"),
     Interaction("delete", "DELETE", "{type}/{id}", "resource", "d"),
+    Interaction("delete", "DELETE", "{type}", "resource", "d"),
     Interaction("search-type", "GET", "{type}", "resource", "s"),
     Interaction("search-type", "POST", "{type}/_search", "resource", "s", body="form"),
     Interaction("search-compartment", "GET", "{type}/{id}/{member}", "", ""),
@@ -51,6 +69,7 @@ INTERACTIONS: tuple[Interaction, ...] = (
     Interaction("batch", "POST", "", "system", "", body="resource"),
     Interaction("transaction", "POST", "", "system", "", body="resource"),
     Interaction("capabilities", "GET", "metadata", "", ""),
+    *(row for operation in OPERATIONS for row in _operation_rows(operation)),
 )
 
 READ_ONLY = {"AuditEvent": "AuditEvents are written by this server alone."}
@@ -95,14 +114,26 @@ def route(method: str, path: str) -> Route:
     raises    UnknownPath, UnknownType, MethodNotAllowed
     """
     segments = _segments(path)
-    template = _template(segments)
-    rows = _ROWS.get(template)
+    is_operation = bool(segments) and segments[-1][:1] == "$"
+    rows = _rows_of_operation(segments) if is_operation else _ROWS.get(_template(segments))
     if rows is None:
         raise UnknownPath
     interaction = rows.get(method)
     if interaction is None:
         raise MethodNotAllowed(allow=", ".join(sorted(rows)))
-    return _route(interaction, segments)
+    return Route(interaction, *segments[:-1]) if is_operation else _route(interaction, segments)
+
+
+def _rows_of_operation(segments: Sequence[str]) -> dict[str, Interaction] | None:
+    """The rows of `[[type]/[[id]/]]$name`: those of the type's own operation, else of one for every type."""
+    *place, name = segments
+    if len(place) > 2:
+        raise UnknownPath
+    if place and place[0] not in _TYPES:
+        raise UnknownType
+    rest = ["{id}", name] if len(place) == 2 else [name]
+    own = _ROWS.get("/".join([*place[:1], *rest]))
+    return own or _ROWS.get("/".join(["{type}", *rest] if place else rest))
 
 
 def _segments(path: str) -> list[str]:

@@ -13,7 +13,7 @@ from fhir_client import Client
 from sqlmodel import SQLModel
 
 from gateway.settings import Settings
-from gateway.store.sqlite import Database
+from gateway.store.sqlite import SQLiteDatabase
 from gateway.store.store import Store
 
 
@@ -25,7 +25,7 @@ def make_settings(home: Path, **changes: Any) -> Settings:
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database file with every table and no row, made once and copied."""
     path = tmp_path_factory.mktemp("empty") / "store.sqlite"
-    database = Database(path)
+    database = SQLiteDatabase(path)
     SQLModel.metadata.create_all(database.engine)
     with database.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -40,7 +40,7 @@ class Endpoints:
         self._home = home
         self._empty_store = empty_store
         self._loop = asyncio.new_event_loop()
-        self._opened: list[tuple[Store, Database]] = []
+        self._opened: list[tuple[Store, SQLiteDatabase]] = []
 
     def __call__(self, **changes: Any) -> Client:
         home = self._home / str(len(self._opened))
@@ -48,7 +48,7 @@ class Endpoints:
         shutil.copy(self._empty_store, home / "store.sqlite")
         settings = make_settings(home, **changes)
         # These tests are about answers, not about power cuts.
-        database = Database(home / "store.sqlite", synchronous="OFF")
+        database = SQLiteDatabase(home / "store.sqlite", synchronous="OFF")
         store = Store(database, settings=settings)
         self._loop.run_until_complete(store.start())
         self._opened.append((store, database))

@@ -53,7 +53,9 @@ class Client:
         self.app = FHIRApplication(store, self._authenticate, settings)
         self._loop = loop
 
-    def _authenticate(self, authorization: str | None, request_id: str, origin: str) -> AccessContext:
+    async def _authenticate(
+        self, authorization: str | None, request_id: str, origin: str, *, afresh: bool = False
+    ) -> AccessContext:
         if self.context is None:
             raise Unauthenticated("", "This needs a token.")
         return replaced(self.context, request_id=request_id, origin=origin)

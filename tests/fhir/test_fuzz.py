@@ -21,6 +21,10 @@ OBSERVATION: dict[str, Any] = {
     "resourceType": "Observation", "id": "b", "status": "final", "code": {"coding": [{"system": "s", "code": "c"}]},
     "subject": {"reference": "Patient/a"}, "valueQuantity": {"value": 1.5, "unit": "kg"},
 }  # fmt: skip
+COMPOSITION: dict[str, Any] = {
+    "resourceType": "Composition", "id": "c", "status": "final", "type": {"text": "t"}, "date": "2026-01-01",
+    "author": [{"display": "d"}], "title": "t", "subject": {"reference": "Patient/a"},
+}  # fmt: skip
 BODIES = [
     PATIENT,
     OBSERVATION,
@@ -30,13 +34,23 @@ BODIES = [
         {**asking("PUT", "Patient/a", PATIENT), "fullUrl": "urn:uuid:11111111-1111-4111-8111-111111111111"},
         asking("POST", "Observation", {**OBSERVATION, "subject": {"reference": "Patient?identifier=v"}}),
         asking("DELETE", "Observation/b", ifMatch='W/"1"'),
+        asking(
+            "PATCH",
+            "Patient?identifier=v",
+            {
+                "resourceType": "Binary",
+                "contentType": "application/json-patch+json",
+                "data": "W10=",
+            },
+        ),
+        asking("PUT", "Observation?code=s|other", {**OBSERVATION, "id": "b2"}),
         asking("GET", "Observation?subject=Patient/a&_include=Observation:subject"),
     ),
 ]
 
 segments = st.sampled_from(
     ["Patient", "Observation", "AuditEvent", "Parameters", "a", "b", "_history", "_search", "metadata", "1",
-     "2", "*", "$x",
+     "2", "*", "$x", "$everything", "$validate", "$meta", "$meta-add", "$match", "$document", "Composition", "$expand",
      "%2F", "%ff", "%00", "..", "", "x" * 65, "Nothing", "0" * 13]
 )  # fmt: skip
 names = st.sampled_from(
@@ -45,7 +59,8 @@ names = st.sampled_from(
      "_type", "_lastUpdated", "_has:Observation:subject:code", "name", "name:exact", "name:contains", "name:missing",
      "birthdate", "identifier", "subject", "subject:Patient.name", "date", "code", "value-quantity",
      "code:not", "_pretty",
-     "_filter", "colour", "mode", "", "code-value-quantity", "combo-code-value-quantity", "_include:iterate"]
+     "_filter", "colour", "mode", "start", "end", "profile", "count", "onlyCertainMatches", "persist", "_at",
+     "", "code-value-quantity", "combo-code-value-quantity", "_include:iterate"]
 )  # fmt: skip
 values = st.one_of(
     st.sampled_from(
@@ -61,7 +76,8 @@ header_values = st.sampled_from(
      "handling=strict",
      "application/fhir+json", "application/json", "application/xml", "application/x-www-form-urlencoded",
      "identifier=v",
-     "application/fhir+json; fhirVersion=4.0", "?identifier=v&x", "Sun, 06 Nov 1994 08:49:37 GMT", "gzip",
+     "application/fhir+json; fhirVersion=4.0", "application/json-patch+json",
+     "?identifier=v&x", "Sun, 06 Nov 1994 08:49:37 GMT", "gzip",
      "\xff", "9" * 30]
 )  # fmt: skip
 header_names = st.sampled_from(
@@ -122,7 +138,64 @@ writing = st.sampled_from(WRITES).flatmap(
     lambda row: st.tuples(st.just(row[0]), st.just(row[1]), st.just([]), st.just({}) | headers, mutated(row[2]))
 )
 deleting = st.tuples(
-    st.just("DELETE"), st.sampled_from(["Patient/a", "Observation/b"]), st.just([]), headers, st.just(b"")
+    st.just("DELETE"),
+    st.sampled_from(["Patient/a", "Observation/b", "Patient", "Observation"]),
+    st.just([]) | queries,
+    headers,
+    st.just(b""),
+)
+JSON_PATCHES = [
+    [{"op": "test", "path": "/gender", "value": "female"}, {"op": "replace", "path": "/gender", "value": "male"}],
+    [{"op": "add", "path": "/name/-", "value": {"family": "x"}}, {"op": "copy", "from": "/name", "path": "/contact"}],
+    [{"op": "move", "from": "/name/0", "path": "/name/1"}, {"op": "remove", "path": "/identifier/0/value"}],
+]
+FHIRPATH_PATCH = {"resourceType": "Parameters", "parameter": [
+    {"name": "operation", "part": [
+        {"name": "type", "valueCode": kind}, {"name": "path", "valueString": path},
+        {"name": "name", "valueString": name},
+        {"name": "index", "valueInteger": 0}, {"name": "source", "valueInteger": 0},
+        {"name": "destination", "valueInteger": 0}, {"name": "value", key: value}]}
+    for kind, path, name, key, value in [
+        ("add", "Patient", "telecom", "valueContactPoint", {"value": "1"}),
+        ("replace", "Patient.name.where(family.exists())[0].given[0]", "", "valueString", "y"),
+        ("delete", "Patient.telecom.last()", "", "valueString", ""),
+        ("add", "Patient", "contact", "part", [{"name": "gender", "valueCode": "male"}]),
+        ("insert", "Patient.name", "name", "valueHumanName", {"text": "z"}),
+    ]
+]}  # fmt: skip
+patching = st.tuples(
+    st.just("PATCH"),
+    st.sampled_from(["Patient/a", "Patient/a", "Patient", "Observation/b"]),
+    st.just([]) | st.just([("identifier", "v")]) | queries,
+    st.just({}) | headers,
+    st.just(FHIRPATH_PATCH).flatmap(mutated),
+) | st.tuples(
+    st.just("PATCH"),
+    st.sampled_from(["Patient/a", "Patient"]),
+    st.just([]) | st.just([("identifier", "v")]),
+    st.just({"content-type": "application/json-patch+json"}),
+    st.sampled_from(JSON_PATCHES).flatmap(mutated),
+)
+conditional = st.tuples(
+    st.just("PUT"),
+    st.just("Patient"),
+    st.just([("identifier", "v")]) | queries,
+    st.just({}) | headers,
+    mutated(PATIENT),
+)
+INPUT = {"resourceType": "Parameters", "parameter": [
+    {"name": "resource", "resource": PATIENT}, {"name": "mode", "valueCode": "update"},
+    {"name": "meta", "valueMeta": {"tag": [{"system": "s", "code": "c"}], "profile": ["http://p"]}},
+    {"name": "count", "valueInteger": 3}, {"name": "start", "valueDate": "2020-01-01"},
+]}  # fmt: skip
+OPERATIONS = ["Patient/a/$everything", "Patient/a/$validate", "Patient/$validate", "Patient/$match", "Patient/a/$meta",
+              "Patient/a/$meta-add", "Patient/a/$meta-delete", "Composition/c/$document"]  # fmt: skip
+operating = st.tuples(
+    st.sampled_from(["GET", "POST", "POST"]),
+    st.sampled_from(OPERATIONS),
+    st.just([]) | queries,
+    st.just({}) | st.just({"prefer": "handling=lenient"}) | headers,
+    st.just(b"") | st.sampled_from([INPUT, PATIENT]).flatmap(mutated),
 )
 wild = st.tuples(
     st.sampled_from(["GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS", "get", "X"]),
@@ -131,7 +204,9 @@ wild = st.tuples(
     headers,
     st.sampled_from(BODIES).flatmap(mutated) | st.binary(max_size=20),
 )
-requests = st.one_of(reading, reading, forms, writing, writing, deleting, wild)
+requests = st.one_of(
+    reading, reading, forms, writing, writing, deleting, wild, patching, patching, conditional, operating, operating
+)
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +214,7 @@ def endpoint(make_endpoint: Callable[..., Client]) -> Client:
     """One endpoint for all cases, so that what earlier cases wrote is met by later ones."""
     client = make_endpoint()
     client.put("Patient/a", PATIENT)
+    client.put("Composition/c", COMPOSITION)
     return client
 
 

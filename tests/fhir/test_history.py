@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -76,3 +77,32 @@ def test_a_cursor_is_bound_to_its_request(client: Client, url: str) -> None:
     following = next(link["url"] for link in page["link"] if link["relation"] == "next")
     assert client.get(following).status == 200
     assert client.get(following.replace("Patient/_history", "_history")).status == 400
+
+
+def test_at_shows_the_versions_that_were_current_at_some_time_of_a_period(client: Client, patient: Resource) -> None:
+    url = f"Patient/{client.created(patient)['id']}"
+    moments = [client.get(url).json["meta"]["lastUpdated"]]
+    for gender in ("male", "other"):
+        time.sleep(0.002)
+        updated = client.put(url, {**patient, "id": url.removeprefix("Patient/"), "gender": gender})
+        moments.append(updated.json["meta"]["lastUpdated"])
+    time.sleep(0.002)
+    client.delete(url)
+
+    def versions(at: str, of: str = url) -> list[str]:
+        found = client.get(f"{of}/_history?_at={at}&_sort=_lastUpdated")
+        assert found.status == 200
+        return [entry["response"]["etag"] for entry in found.json.get("entry", ())]
+
+    assert versions("2020") == []
+    assert versions(moments[0][:4]) == ['W/"1"', 'W/"2"', 'W/"3"', 'W/"4"']
+    assert versions("2999-01-01") == ['W/"4"']
+    # A moment of a millisecond: the version made in it, and the one that it replaced, unless that was at its start.
+    assert versions(moments[1])[-1] == 'W/"2"'
+    assert versions("2999-01-01", "Patient") == versions("2999-01-01", "") == ['W/"4"']
+
+
+def test_a_history_at_no_time_is_400(client: Client, patient: Resource) -> None:
+    url = f"Patient/{client.created(patient)['id']}/_history"
+    assert client.get(f"{url}?_at=yesterday").status == 400
+    assert client.get(f"{url}?_at=ge2020").status == 400

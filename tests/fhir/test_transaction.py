@@ -194,9 +194,12 @@ def test_an_update_may_be_referred_to_by_its_full_url(client: Client, patient: R
 @pytest.mark.parametrize(
     ("entry", "status"),
     [
-        (asking("PATCH", "Patient/a", {"resourceType": "Patient"}), 405),
+        (asking("PATCH", "Patient/a", {"resourceType": "Patient"}), 400),
+        (asking("POST", "Patient/a/$meta-add", {"resourceType": "Parameters"}), 400),
+        (asking("PUT", "Patient/a/_history", {"resourceType": "Patient"}), 405),
         (asking("POST", "Patient"), 400),
-        (asking("PUT", "Patient?identifier=x", {"resourceType": "Patient"}), 405),
+        (asking("PUT", "Patient", {"resourceType": "Patient"}), 400),
+        (asking("DELETE", "Patient"), 400),
         (asking("POST", "Nothing", {"resourceType": "Nothing"}), 404),
         (asking("PUT", "Patient/a", {"resourceType": "Patient"}), 400),
         (asking("PUT", "Patient/a_b", {"resourceType": "Patient", "id": "a_b"}), 400),
