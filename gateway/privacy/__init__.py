@@ -1,0 +1,1 @@
+"""Data protection of the installation: backup and restore."""
