@@ -1,4 +1,4 @@
-"""A home with an empty database, for processes to share."""
+"""A home with an empty database, for processes to share; the databases that faults are tried on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+
+from tests.faults.databases import database_url
+
+__all__ = ["database_url"]
 
 
 @pytest.fixture

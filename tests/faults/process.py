@@ -23,8 +23,10 @@ from typing import Any
 from gateway.r4.identity import new_id
 from gateway.settings import Settings
 from gateway.store.changes import Change, Create
+from gateway.store.database import Database
 from gateway.store.errors import StorageFailed, StoreError
-from gateway.store.sqlite import Database
+from gateway.store.postgresql.database import PostgreSQLDatabase
+from gateway.store.sqlite import SQLiteDatabase
 from gateway.store.store import Store
 from tests.store.actors import OPEN, create, observation, person, search, update
 
@@ -53,8 +55,13 @@ def _run(work: Work, connection: Connection, arguments: tuple[Any, ...]) -> None
 
 @asynccontextmanager
 async def opened(home: Path, synchronous: str = "FULL", **options: Any) -> AsyncIterator[Store]:
-    """A running store on the files of `home`, as the gateway opens it."""
-    database = Database(home / "backbridge.sqlite", synchronous=synchronous)
+    """A running store on the database of `home`, as the gateway opens it: files, or what a file there names."""
+    url = home / "database.url"
+    database: Database
+    if url.exists():
+        database = PostgreSQLDatabase(url.read_text())
+    else:
+        database = SQLiteDatabase(home / "backbridge.sqlite", synchronous=synchronous)
     store = Store(database, settings=Settings(home=home, **options))
     await store.start()
     try:

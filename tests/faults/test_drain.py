@@ -10,7 +10,7 @@ import pytest
 
 from gateway.settings import Settings
 from gateway.store.errors import Busy
-from gateway.store.sqlite import Database
+from gateway.store.sqlite import SQLiteDatabase
 from gateway.store.store import Store
 from tests.faults.contents import patient_keys, patients_of_whole_transactions
 from tests.faults.process import registration
@@ -30,7 +30,7 @@ def test_what_was_submitted_before_stop_is_durable_and_the_rest_refused(home: Pa
 
 async def stopped_in_the_middle(home: Path, rng: random.Random) -> tuple[list[list[str]], int]:
     """Stop while commits are on their way, some of them not yet prepared."""
-    database = Database(home / "backbridge.sqlite")
+    database = SQLiteDatabase(home / "backbridge.sqlite")
     store = Store(database, settings=Settings(home=home))
     await store.start()
     acknowledged: list[list[str]] = []

@@ -7,7 +7,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from gateway.store.keys import root_key
-from gateway.store.sqlite import Database
+from gateway.store.sqlite import SQLiteDatabase
 from tests.faults.process import started
 
 HOMES = 100
@@ -21,7 +21,7 @@ async def open_each(connection: Connection, homes: list[Path]) -> None:
         moment = connection.recv()
         while time.monotonic() < moment:
             pass
-        database = Database(home / "fresh.sqlite")
+        database = SQLiteDatabase(home / "fresh.sqlite")
         database.connect(readonly=False).close()
         database.close()
         told.append(root_key(home))

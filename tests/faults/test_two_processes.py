@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.faults.process import create_on_condition, opened, started, update_version_one, write_for
 from tests.store.actors import OPEN, create, person, search
 
 SECONDS = 3.0
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def home(request: pytest.FixtureRequest, tmp_path: Path, empty_database: Path) -> Path:
+    """A home with an empty database of either kind, for processes to share."""
+    if request.param == "postgresql":
+        (tmp_path / "database.url").write_text(request.getfixturevalue("postgresql_url"))
+    else:
+        shutil.copy(empty_database, tmp_path / "backbridge.sqlite")
+    return tmp_path
 
 
 def told_by_both(work: Any, home: Path, *arguments: tuple[Any, ...]) -> list[Any]:
