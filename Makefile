@@ -41,7 +41,7 @@ docs: setup ## Write the generated parts of the documentation anew
 	@$(BIN)/python -m gateway.documentation
 
 bench: setup ## Measure, against floors in the same run
-	@$(BIN)/python -m tests.benchmarks.run
+	@$(BIN)/backbridge bench
 
 lock: setup ## Resolve the dependencies anew into the hash-locked requirements
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.txt

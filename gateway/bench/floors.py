@@ -7,7 +7,7 @@ durable   the same, after a group-committed insert that is on the disk
 from __future__ import annotations
 
 import asyncio
-import os
+import sqlite3
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +17,6 @@ from typing import Any
 import uvicorn
 
 from gateway.store.group_commit import GroupCommit
-from gateway.store.sqlite import Database
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -32,8 +31,9 @@ class Floor:
         self._commits: GroupCommit[int, None] | None = None
         if path is not None:
             self._disk = ThreadPoolExecutor(1)
-            self._database = Database(path)
-            self._connection = self._database.connect(readonly=False)
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=FULL")
             self._connection.execute("CREATE TABLE IF NOT EXISTS row (id INTEGER PRIMARY KEY, value BLOB)")
             self._commits = GroupCommit(self._write, batch_max=512)
 
@@ -76,5 +76,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("PYTHONUNBUFFERED", "1")
     main()
