@@ -1,35 +1,37 @@
 """The ASGI application, assembled on one page: the FHIR door, the token door, the pages, and their health.
 
 /fhir/…       FHIRApplication, a plain ASGI application: nothing stands between a client and the store but the guard
-everything else is FastAPI: tokens, discovery, pages, /livez, /readyz
+everything else is FastAPI: tokens, discovery, pages, /livez, /readyz, /metrics where it is switched on
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gc
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
-from sqlmodel import text
 
+from gateway import VERSION
 from gateway.access import AccessContext
 from gateway.fhir.app import FHIRApplication
+from gateway.observe.exposition import Exposition, metrics
+from gateway.observe.published import publishing
+from gateway.observe.requests import Observed
 from gateway.people.authenticate import Authenticator, open_access_context
 from gateway.people.hashing import SecretHasher, sign_in_key
+from gateway.readiness import readiness
 from gateway.settings import Settings
 from gateway.smart.routes import router as token_routes
 from gateway.smart.token import TokenServer
 from gateway.store import migrations
-from gateway.store.sqlite import Database
+from gateway.store.database import open_database
 from gateway.store.store import Store, now_us
 from gateway.web.routes import build_router as page_routes
+from gateway.work.figures import figures
 
-VERSION = "0.1.0"
 _DISCOVERY = "/fhir/.well-known/"
 
 Application = Callable[[MutableMapping[str, Any], Callable[..., Awaitable[Any]], Callable[..., Awaitable[None]]], Any]
@@ -41,6 +43,7 @@ class Gateway:
     def __init__(self, fhir: Application, pages: FastAPI) -> None:
         self._fhir = fhir
         self.pages = pages
+        self._observed = Observed(pages)
 
     async def __call__(
         self,
@@ -53,7 +56,7 @@ class Gateway:
             scope["root_path"] = "/fhir"
             await self._fhir(scope, receive, send)
         else:
-            await self.pages(scope, receive, send)
+            await self._observed(scope, receive, send)
 
 
 def build_app(settings: Settings, *, open_access: bool = False) -> Gateway:
@@ -62,24 +65,23 @@ def build_app(settings: Settings, *, open_access: bool = False) -> Gateway:
 
     open_access  every request under /fhir is answered in one named context that is audited as bypass
     """
-    database = Database(settings.database_path)
-    migrations.upgrade(database)
+    database = open_database(settings)
+    migrations.make_ready(database)
+    exposition = Exposition(settings.home, figures(database, settings, VERSION, now_us))
     store = Store(database, settings=settings)
     authenticator = Authenticator(database, settings, now_us)
     hasher = SecretHasher(sign_in_key(settings.home / "keys"))
 
-    def authenticate(authorization: str | None, request_id: str, origin: str) -> AccessContext:
-        if open_access:
-            return open_access_context(request_id, origin)
-        return authenticator.context(authorization, request_id=request_id, origin=origin)
+    async def everybody(_: str | None, request_id: str, origin: str, *, afresh: bool = False) -> AccessContext:
+        return open_access_context(request_id, origin)
 
     @contextlib.asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
         await store.start()
         _settle_memory()
-        yield
+        with publishing(settings.home, "gateway") if settings.has_metrics else contextlib.nullcontext():
+            yield
         await store.stop()
-        authenticator.close()
         database.close()
 
     pages = FastAPI(
@@ -88,8 +90,10 @@ def build_app(settings: Settings, *, open_access: bool = False) -> Gateway:
     pages.include_router(token_routes(TokenServer(database, hasher, settings, now_us), _address_of))
     pages.include_router(page_routes(store, database, settings))
     pages.add_api_route("/livez", _alive, include_in_schema=False)
-    pages.add_api_route("/readyz", _readiness(database), include_in_schema=False)
-    return Gateway(FHIRApplication(store, authenticate, settings), pages)
+    pages.add_api_route("/readyz", readiness(database, settings, now_us), include_in_schema=False)
+    if settings.metrics_token:
+        pages.add_api_route("/metrics", metrics(exposition, settings.metrics_token), include_in_schema=False)
+    return Gateway(FHIRApplication(store, everybody if open_access else authenticator.known, settings), pages)
 
 
 def _settle_memory() -> None:
@@ -112,20 +116,3 @@ def _address_of(request: Request) -> str:
 
 async def _alive() -> Response:
     return JSONResponse({"status": "alive"})
-
-
-def _readiness(database: Database) -> Callable[[], Awaitable[Response]]:
-    async def ready() -> Response:
-        """Ready when the database answers; otherwise 503, and a load balancer sends requests elsewhere."""
-        try:
-            await asyncio.to_thread(_ask, database)
-        except sqlite3.Error:
-            return JSONResponse({"status": "not ready", "database": "no answer"}, status_code=503)
-        return JSONResponse({"status": "ready", "database": "ok"})
-
-    return ready
-
-
-def _ask(database: Database) -> None:
-    with database.reading() as session:
-        session.connection().execute(text("SELECT 1"))

@@ -7,9 +7,13 @@ import os
 import typer
 
 from gateway.commands import administration, data
-from gateway.commands.bench import bench
+from gateway.commands.backup import backup, restore
+from gateway.commands.bench import bench, seed
+from gateway.commands.check import check
 from gateway.commands.demo import demo
-from gateway.commands.serve import serve
+from gateway.commands.migrate import migrate
+from gateway.commands.outbox import outbox
+from gateway.commands.serve import gateway, serve
 
 app = typer.Typer(
     name="backbridge",
@@ -19,13 +23,19 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command()(serve)
+app.command(hidden=True)(gateway)
 app.command()(bench)
+app.command()(seed)
 app.command()(demo)
 app.command("import")(data.import_files)
 app.command()(data.worker)
 app.command()(administration.token)
-app.command()(administration.migrate)
+app.command()(migrate)
 app.command()(administration.reindex)
+app.command()(check)
+app.command()(restore)
+app.add_typer(backup, name="backup")
+app.add_typer(outbox, name="outbox")
 app.add_typer(administration.clients, name="clients")
 app.add_typer(administration.staff_commands, name="staff")
 

@@ -108,7 +108,7 @@ def _command(path: str, command: TyperCommand) -> str:
 
 
 def _argument(argument: TyperArgument) -> str:
-    return f"| {(argument.name or '').upper()} | {argument.help or ''} | required |"
+    return f"| {(argument.name or '').upper()} | {argument.help or ''} | {'required' if argument.required else ''} |"
 
 
 def _option(option: TyperOption) -> str:

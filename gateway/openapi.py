@@ -16,10 +16,12 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from gateway.app import VERSION, build_app
+from gateway import VERSION
+from gateway.app import build_app
 from gateway.fhir import capability, history, read, search_results
 from gateway.fhir.app import OPEN_TO_ALL
-from gateway.fhir.negotiate import FHIR_JSON
+from gateway.fhir.negotiate import FHIR_JSON, JSON_PATCH
+from gateway.fhir.operations import BY_CODE
 from gateway.fhir.parameters import ON_EVERY_INTERACTION
 from gateway.fhir.paths import INTERACTIONS, READ_ONLY, WHOLE_COMPARTMENT, WRITES, Interaction
 from gateway.r4.definitions import TYPES
@@ -30,7 +32,10 @@ JSON = dict[str, Any]
 
 MEDIA_TYPE = FHIR_JSON[1].decode().partition(";")[0]
 STORED_TYPES = tuple(name for name in TYPES if name not in capability.NOT_STORED)
-HEALTH = {"/livez": "The process answers.", "/readyz": "The process and its database answer."}
+HEALTH = {
+    "/livez": "The process answers.",
+    "/readyz": "Requests can be served: database, keys and disk space, each by name.",
+}
 
 _ABOUT = (
     "FHIR R4 (4.0.1) for back and neck pain self-management. HEAD works wherever GET does. Consent is applied inside"
@@ -59,10 +64,11 @@ QUERY: dict[str, tuple[JSON, str]] = {
     "_revinclude:iterate": (_TEXTS, "The same, to included resources too."),
     "_revinclude:recurse": (_TEXTS, "An older name of _revinclude:iterate."),
     "_since": ({"type": "string", "format": "date-time"}, "Versions from this moment on, itself included."),
+    "_at": (_TEXT, "Versions that were current at some time of this date or moment."),
     "_type": (_TEXT, "Resource types to search, with commas between them."),
     "_format": (_TEXT, "The format of the answer; it goes before Accept."),
     "_pretty": (_TEXT, "Accepted and ignored: the stored bytes are the answer."),
-    "mode": ({"enum": ["full", "normative"]}, "Which statement."),
+    "mode": ({"enum": list(capability.MODES)}, "Which statement."),
 }
 HEADERS: dict[str, str] = {
     "If-None-Match": "Reading: the ETag that the reader has. Updating: `*` refuses what exists.",
@@ -81,6 +87,14 @@ KINDS: dict[str, str] = {
     "uri": "the whole URI",
     "composite": "the parts with $ between them",
 }
+_CONDITIONAL = frozenset(("update", "patch", "delete"))
+_CONDITION: JSON = {
+    "name": "condition",
+    "in": "query",
+    "required": True,
+    "description": "Search parameters of the type: the condition that names the resource, as in a search.",
+    "schema": {"type": "object", "minProperties": 1, "additionalProperties": _TEXT},
+}
 _RESULT = tuple(sorted(search_results.NAMES))
 # By code: query parameters, headers, what each success means.
 _SHAPES: dict[str, tuple[Sequence[str], Sequence[str], dict[str, str]]] = {
@@ -91,6 +105,7 @@ _SHAPES: dict[str, tuple[Sequence[str], Sequence[str], dict[str, str]]] = {
     "history-system": (sorted(history.KNOWN), (), {"200": "Bundle"}),
     "create": ((), ("If-None-Exist", "Prefer"), {"200": "Resource", "201": "Resource"}),
     "update": ((), ("If-Match", "If-None-Match", "Prefer"), {"200": "Resource", "201": "Resource"}),
+    "patch": ((), ("If-Match", "Prefer"), {"200": "Resource"}),
     "delete": ((), ("If-Match", "Prefer"), {"200": "OperationOutcome", "204": ""}),
     "search-type": ((*_NATIVE, *_RESULT), ("Prefer",), {"200": "Bundle"}),
     "search-compartment": ((*_NATIVE, *_RESULT), ("Prefer",), {"200": "Bundle"}),
@@ -99,6 +114,7 @@ _SHAPES: dict[str, tuple[Sequence[str], Sequence[str], dict[str, str]]] = {
     "transaction": ((), ("Prefer",), {"200": "Bundle"}),
     "capabilities": (sorted(capability.KNOWN), (), {"200": "Resource"}),
 }
+_OPERATION = ((), (), {"200": "Resource"})
 _MEANINGS = {"200": "Done", "201": "Created", "204": "Done, nothing to say", "304": "The reader has it already"}
 
 
@@ -154,17 +170,19 @@ def _fhir_paths() -> JSON:
 def _operation(rows: Sequence[Interaction], resource_type: str) -> JSON:
     """One operation; `resource_type` where the path is the type's own."""
     row = rows[0]
-    query, headers, successes = _SHAPES[row.code]
+    query, headers, successes = _SHAPES.get(row.code, _OPERATION)
     if row.body == "form":
         query = ()
     names = [*_places(row, resource_type), *query, *sorted(ON_EVERY_INTERACTION), *headers]
     if row.code == "search-type" and resource_type:
         names += [_component(code, kind) for code, kind in _parameters_of(resource_type)]
-    code = "-or-".join(each.code for each in rows)
+    if row.code in _CONDITIONAL and resource_type:
+        names.append("Condition")
+    parameters = [{"$ref": f"#/components/parameters/{name.replace(':', '.')}"} for name in names]
     operation: JSON = {
-        "operationId": "-".join(filter(None, (code, resource_type, "form" if row.body == "form" else ""))),
-        "tags": [resource_type or "any type"],
-        "parameters": [{"$ref": f"#/components/parameters/{name.replace(':', '.')}"} for name in names],
+        "operationId": _operation_id(rows, resource_type),
+        "tags": [resource_type or _own_type(row) or "any type"],
+        "parameters": [*parameters, *_inputs(row)],
         "responses": {status: _response(status, body) for status, body in successes.items()},
         "security": [] if row.code in OPEN_TO_ALL else [{"bearer": []}],
     }
@@ -174,6 +192,27 @@ def _operation(rows: Sequence[Interaction], resource_type: str) -> JSON:
     if row.body:
         operation["requestBody"] = _body(rows)
     return operation
+
+
+def _operation_id(rows: Sequence[Interaction], resource_type: str) -> str:
+    row = rows[0]
+    if row.code in BY_CODE:
+        return "-".join((row.code, "instance" if "{id}" in row.template else "type", row.method.lower()))
+    code = "-or-".join(each.code for each in rows)
+    return "-".join(filter(None, (code, resource_type, "form" if row.body == "form" else "")))
+
+
+def _own_type(row: Interaction) -> str:
+    """The type that an operation's endpoint names."""
+    first = row.template.partition("/")[0]
+    return first if first in DEFINITIONS else ""
+
+
+def _inputs(row: Interaction) -> list[JSON]:
+    """The inputs of an operation that is asked by GET; those that are no text need POST."""
+    if row.code not in BY_CODE or row.body:
+        return []
+    return [{"name": name, "in": "query", "schema": _TEXT} for name in BY_CODE[row.code].parameters]
 
 
 def _places(row: Interaction, resource_type: str) -> Iterator[str]:
@@ -198,6 +237,13 @@ def _body(rows: Sequence[Interaction]) -> JSON:
     if rows[0].body == "form":
         form = {"type": "object", "description": "The parameters that GET takes.", "additionalProperties": _TEXTS}
         return {"content": {"application/x-www-form-urlencoded": {"schema": form}}}
+    if rows[0].body == "patch":
+        kinds = {JSON_PATCH: "JSONPatch", MEDIA_TYPE: "Parameters"}
+        return {"required": True, "content": {kind: {"schema": _schema(name)} for kind, name in kinds.items()}}
+    if rows[0].body == "parameters":
+        return {
+            "content": {MEDIA_TYPE: {"schema": _schema("Resource" if BY_CODE[rows[0].code].bare else "Parameters")}}
+        }
     schema = "Bundle" if rows[0].code == "batch" else "Resource"
     return {"required": True, "content": {MEDIA_TYPE: {"schema": _schema(schema)}}}
 
@@ -216,7 +262,7 @@ def _schema(name: str) -> JSON:
 def _health(path: str) -> JSON:
     answers = {"200": {"description": HEALTH[path]}}
     if path == "/readyz":
-        answers["503"] = {"description": "The database does not answer."}
+        answers["503"] = {"description": "A part that is needed is missing; the answer says which."}
     return {"get": {"operationId": path.strip("/"), "tags": ["health"], "responses": answers}}
 
 
@@ -226,6 +272,8 @@ def _components() -> JSON:
         "schemas": {
             "Resource": _resource(_TEXT, description="A resource of FHIR R4 (4.0.1)."),
             "Bundle": _resource({"const": "Bundle"}, type=_TEXT, entry={"type": "array", "items": {"type": "object"}}),
+            "Parameters": _resource({"const": "Parameters"}, parameter={"type": "array", "items": {"type": "object"}}),
+            "JSONPatch": {"type": "array", "items": {"type": "object", "required": ["op", "path"]}},
             "OperationOutcome": _resource(
                 {"const": "OperationOutcome"}, issue={"type": "array", "items": {"type": "object"}, "minItems": 1}
             ),
@@ -236,7 +284,13 @@ def _components() -> JSON:
                 "content": {MEDIA_TYPE: {"schema": _schema("OperationOutcome")}},
             }
         },
-        "parameters": {**_path_parameters(), **_query_parameters(), **_search_parameters(), **_header_parameters()},
+        "parameters": {
+            "Condition": _CONDITION,
+            **_path_parameters(),
+            **_query_parameters(),
+            **_search_parameters(),
+            **_header_parameters(),
+        },
     }
 
 

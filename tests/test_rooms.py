@@ -53,6 +53,10 @@ def test_the_facts_of_r4_import_nothing_of_ours() -> None:
     assert from_elsewhere("gateway.r4") == []
 
 
+def test_observation_imports_nothing_of_ours_so_that_every_room_may_count_and_log() -> None:
+    assert from_elsewhere("gateway.observe") == []
+
+
 def test_the_store_knows_no_transport_and_no_page() -> None:
     doors = ("fhir", "smart", "web", "commands", "work", "demo", "intake", "people")
     found = [line for line in from_elsewhere("gateway.store") if any(f" gateway.{door}" in line for door in doors)]
