@@ -17,8 +17,9 @@ _ALSO_PARTITIONED = ("test_commit", "test_shapes", "test_two_worlds", "test_rein
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Every test of the store runs on both databases, some on partitioned tables too."""
-    if "databases" in metafunc.fixturenames:
+    """Every test of the store runs on both databases, unless it names its own, some on partitioned tables too."""
+    named = [mark for mark in metafunc.definition.iter_markers("parametrize") if mark.args[0] == "databases"]
+    if "databases" in metafunc.fixturenames and not named:
         partitioned = metafunc.module.__name__.rpartition(".")[2] in _ALSO_PARTITIONED
         also = ["postgresql-partitioned"] if partitioned else []
         metafunc.parametrize("databases", ["sqlite", "postgresql", *also], indirect=True, scope="module")
