@@ -426,8 +426,9 @@ screens = st.builds(
 evidence = st.builds(
     lambda plans, reports, screens, steps, pains: [
         *{p["id"]: p for p in plans}.values(),
-        *reports,
-        *screens,
+        # A store holds one resource of an id.
+        *{r["id"]: r for r in reports}.values(),
+        *{s["id"]: s for s in screens}.values(),
         *last_week(*steps),
         *(scored("week-pain", value, ago=n * 7 + 0.5) for n, value in enumerate(pains)),
     ],
@@ -466,8 +467,7 @@ def test_guard_rails_hold_for_any_evidence(found: list[JSON], seed: int) -> None
     assert_guard_rails(proposal, recent)
 
 
-# Known defect: rarely, evidence of one instant in another order gives another plan; derandomised until that is fixed.
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None)
 @given(evidence, st.integers(0, 1000), st.randoms(use_true_random=False))
 def test_same_evidence_in_any_order_gives_the_same_plan(found: list[JSON], seed: int, random: Any) -> None:
     assert plan(*found, seed=seed).entries == plan(*random.sample(found, len(found)), seed=seed).entries
